@@ -1,0 +1,83 @@
+//! Actions: what a step can do to the world. An action looks first, names exactly what it will touch, and only then acts;
+//! the engine commits between any two of these, so that a crash resumes rather than repeats.
+
+pub mod container;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::domain::Timestamp;
+use crate::domain::action::RenderedAction;
+use crate::domain::decide::ActionOutcome;
+
+/// What an action is told of the attempt it serves.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// What to do.
+    pub action: RenderedAction,
+    /// When the earliest of the heal's alerts began to fire: what was restarted since then needs no second restart.
+    /// For a later attempt of the same heal this is when the previous attempt began.
+    pub symptom_since: Timestamp,
+    /// When the attempt was decided.
+    pub began_at: Timestamp,
+    /// When it is given up.
+    pub deadline: Timestamp,
+}
+
+/// What an action found when it looked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    /// Ready: `handle` names exactly what will be touched.
+    Ready {
+        /// Kept in the store; read back by the same action.
+        handle: Value,
+        /// What was found, in words.
+        found: String,
+    },
+    /// Nothing to do, refused, or not possible now.
+    Over(ActionOutcome),
+}
+
+/// How far a started action has come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Look again after this long.
+    Running {
+        /// The pause.
+        again_in: Duration,
+    },
+    /// It ended.
+    Over(ActionOutcome),
+}
+
+/// What is known of a deed whose process stopped between preparing it and recording it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resumption {
+    /// It was not done: do it.
+    Start,
+    /// It was done: follow it with this handle.
+    Follow {
+        /// As [`Action::start`] would have answered.
+        handle: Value,
+        /// What was found, in words.
+        what: String,
+    },
+}
+
+/// One kind of action. Errors are outcomes: an action never fails to say what became of it.
+#[async_trait]
+pub trait Action: Send + Sync {
+    /// Looks at the target; changes nothing.
+    async fn look(&self, assignment: &Assignment) -> Look;
+
+    /// Does it. Called once for a committed handle. Answers the handle to follow and what was done, in words.
+    async fn start(&self, assignment: &Assignment, handle: &Value) -> Result<(Value, String), ActionOutcome>;
+
+    /// Finds out whether [`Action::start`] was reached before a crash. May wait until it is sure.
+    async fn resume(&self, assignment: &Assignment, handle: &Value) -> Result<Resumption, ActionOutcome>;
+
+    /// Asks how far it is.
+    async fn poll(&self, assignment: &Assignment, handle: &Value) -> Progress;
+}

@@ -1,0 +1,132 @@
+//! `decide`: the one function by which heals change.
+
+use std::collections::BTreeMap;
+
+use super::Timestamp;
+use super::alert::Alert;
+use super::guard::{Limits, Load};
+use super::heal::{AttemptId, Episode, Heal, HealId};
+use super::message::Channel;
+use super::plan::Plan;
+use super::reason::Reason;
+use super::rule::HealRequest;
+
+/// What holds for all heals: limits, who can be reached how, and whether anything may be done at all.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Limits over all rules.
+    pub limits: Limits,
+    /// The channels of each receiver, by receiver name.
+    pub receivers: BTreeMap<String, Vec<Channel>>,
+    /// Dry run: every rule is a shadow rule and nobody is told.
+    pub dry_run: bool,
+}
+
+/// What is known when an event arrives, read in the transaction that will commit the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The heal the event is about, or the open heal of the rule and target.
+    pub heal: Option<Heal>,
+    /// What is remembered of the alert under this rule and target.
+    pub episode: Option<Episode>,
+    /// What runs; read only for [`Event::Due`].
+    pub load: Load,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ActionOutcome {
+    /// It did its work.
+    Done {
+        /// What it did, in words.
+        what: String,
+    },
+    /// It looked and found that nothing needs doing.
+    NotNeeded {
+        /// What it found, in words.
+        what: String,
+    },
+    /// It was tried and failed; another attempt may help.
+    Failed {
+        /// What was tried, on what, and what happened.
+        error: String,
+    },
+    /// It must not or cannot be done on this target; another attempt would not help.
+    Refused {
+        /// Why, and what a person can do.
+        error: String,
+    },
+    /// It could not be tried at all; costs no attempt.
+    Unreachable {
+        /// Whom we could not reach and how.
+        error: String,
+    },
+    /// It did not end before its deadline.
+    TimedOut,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An alert fires and a rule matches it.
+    Firing {
+        /// The alert.
+        alert: Alert,
+        /// What the rule asks for.
+        request: Box<HealRequest>,
+        /// Identity for a new heal, should one be needed.
+        new_heal: HealId,
+        /// Alertmanager's address; may be empty.
+        external_url: String,
+    },
+    /// An alert resolved, told for one rule and target.
+    Resolved {
+        /// The alert.
+        alert: Alert,
+        /// The rule's name.
+        rule: String,
+        /// The heal's target.
+        target: super::action::Target,
+    },
+    /// The heal's due time has come.
+    Due {
+        /// Identity for a new attempt, should one begin.
+        new_attempt: AttemptId,
+    },
+    /// The action has looked and knows what it will touch.
+    Prepared {
+        /// The attempt it belongs to.
+        attempt: AttemptId,
+        /// The action's own words.
+        handle: serde_json::Value,
+        /// What it found, in words.
+        found: String,
+    },
+    /// The action was done; its outcome is open.
+    Started {
+        /// The attempt it belongs to.
+        attempt: AttemptId,
+        /// The action's own words.
+        handle: serde_json::Value,
+        /// What was done, in words.
+        what: String,
+    },
+    /// The action ended.
+    Finished {
+        /// The attempt it belongs to.
+        attempt: AttemptId,
+        /// How.
+        outcome: ActionOutcome,
+    },
+    /// Another process took the attempt over.
+    TakenOver {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+}
+
+/// Decides what an event changes. Pure: same inputs, same plan.
+#[must_use]
+pub fn decide(_policy: &Policy, _snapshot: &Snapshot, _event: Event, _now: Timestamp) -> Plan {
+    Plan::nothing(Reason::NoSuchHeal)
+}

@@ -1,0 +1,97 @@
+//! What people are told: one message is one change of a heal's state, committed with that change.
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::heal::Heal;
+
+/// Which change a message tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// The first attempt of a heal begins.
+    Started,
+    /// An attempt did not heal; another follows.
+    AttemptFailed,
+    /// Verified.
+    Healed,
+    /// Got well before anything was done.
+    Recovered,
+    /// Every step has been tried; a human is needed.
+    Exhausted,
+    /// The rule's action was refused; a human is needed.
+    Suppressed,
+    /// A notify-only rule: the alert fires.
+    Firing,
+    /// A notify-only rule: the alert resolved.
+    Resolved,
+}
+
+impl MessageKind {
+    /// The word for it in logs, metrics and the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::AttemptFailed => "attempt_failed",
+            Self::Healed => "healed",
+            Self::Recovered => "recovered",
+            Self::Exhausted => "exhausted",
+            Self::Suppressed => "suppressed",
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// Whether somebody must act on it.
+    #[must_use]
+    pub const fn needs_human(self) -> bool {
+        matches!(self, Self::Exhausted | Self::Suppressed)
+    }
+
+    /// Whether it is the last one of its heal.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Started | Self::AttemptFailed | Self::Firing)
+    }
+}
+
+/// Which messages a channel of a receiver gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Everything, as a chat wants it.
+    Everything,
+    /// Only ends, calls for a human and plain notifications, as a mailbox wants it.
+    Ends,
+}
+
+impl Audience {
+    /// Whether a channel with this audience gets a message.
+    #[must_use]
+    pub const fn wants(self, kind: MessageKind) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Ends => kind.is_final() || kind.needs_human() || matches!(kind, MessageKind::Firing),
+        }
+    }
+}
+
+/// One way to reach a receiver, such as `on-call/slack`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// Unique name, `<receiver>/<integration>`.
+    pub name: String,
+    /// Which messages it gets.
+    pub audience: Audience,
+}
+
+/// One message: a change and the heal as it stood then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Which change.
+    pub kind: MessageKind,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The heal just after the change.
+    pub heal: Heal,
+}

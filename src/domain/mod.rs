@@ -1,0 +1,23 @@
+//! The vocabulary and the decisions, pure: no clock, I/O, randomness, logging or async runtime lives here.
+//!
+//! Reading order: an [`alert`] is matched by a [`rule`] (through [`matcher`] and [`regex`]), whose texts are
+//! [`template`]s; a match asks for a [`heal`]; [`decide`] moves heals from state to state, asks the
+//! [`guard`]s, spaces attempts by [`backoff`] and answers with a [`plan`]; every answer carries a [`reason`].
+
+pub mod action;
+pub mod alert;
+pub mod backoff;
+pub mod decide;
+pub mod duration;
+pub mod guard;
+pub mod heal;
+pub mod matcher;
+pub mod message;
+pub mod plan;
+pub mod reason;
+pub mod regex;
+pub mod rule;
+pub mod template;
+
+/// An instant in UTC. Always handed in, never read inside `domain`.
+pub type Timestamp = jiff::Timestamp;

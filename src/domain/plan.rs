@@ -1,0 +1,37 @@
+//! What deciding answers.
+
+use super::heal::{Episode, Heal};
+use super::message::{Channel, MessageKind};
+use super::reason::Reason;
+
+/// A message to put into the outbox with the heal's change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedMessage {
+    /// Which change it tells. The heal in it is the plan's.
+    pub kind: MessageKind,
+    /// To whom.
+    pub channels: Vec<Channel>,
+}
+
+/// The answer to one event: what to commit, what to do after the commit, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The heal to write; `None` leaves the store as it is.
+    pub heal: Option<Heal>,
+    /// What to remember of its alerts.
+    pub episodes: Vec<Episode>,
+    /// Messages to commit with it.
+    pub messages: Vec<PlannedMessage>,
+    /// Whether the current attempt's action is to be started once this is committed.
+    pub start_action: bool,
+    /// Why, also when nothing is done.
+    pub reason: Reason,
+}
+
+impl Plan {
+    /// Nothing to commit and nothing to do.
+    #[must_use]
+    pub const fn nothing(reason: Reason) -> Self {
+        Self { heal: None, episodes: Vec::new(), messages: Vec::new(), start_action: false, reason }
+    }
+}

@@ -1,0 +1,196 @@
+//! Named reasons: every yes and every no says why, in one sentence an operator can read at night.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::alert::Fingerprint;
+use super::duration;
+use super::heal::{HealId, Outcome};
+
+/// Why something was done, or not done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code")]
+#[expect(missing_docs, reason = "the variant says it; fields are its numbers")]
+pub enum Reason {
+    /// The alert fires and a rule matches it.
+    AlertFiring { alert: Fingerprint },
+    /// The rule wants the alert to fire for a while first.
+    WaitingFor { hold_for: Duration },
+    /// Another alert asks for the same rule and target.
+    AlertJoined { alert: Fingerprint },
+    /// The alert is already known to fire; the delivery is a repeat.
+    AlreadyKnown { alert: Fingerprint },
+    /// The delivery is older than the resolve that is already known.
+    OlderThanResolve { alert: Fingerprint, resolved_at: Timestamp },
+    /// The heal of this episode has ended and the alert has not resolved since.
+    EpisodeEnded { alert: Fingerprint, outcome: Outcome },
+    /// The heal has as many alerts as it may have.
+    TooManyAlerts { limit: usize },
+    /// The alert fires again.
+    FiringAgain { alert: Fingerprint },
+    /// A relapse within the throttling interval: the ladder goes on where it stopped.
+    Relapse { ended_at: Timestamp, step: usize, attempts_used: u32 },
+    /// A relapse within the throttling interval after the last step.
+    RelapseAfterLastStep { ended_at: Timestamp },
+    /// A resolve for an alert that no heal is about.
+    NothingOpen { alert: Fingerprint },
+    /// The alert resolved.
+    AlertResolved { alert: Fingerprint },
+    /// All alerts resolved before anything was done.
+    ResolvedBeforeActing,
+    /// All alerts resolved though the last attempt's action did not succeed.
+    ResolvedWithoutSuccess { failure: String },
+    /// An action could not be rendered for the alert.
+    NotRendered { error: String },
+    /// The rule only notifies.
+    NotifyOnly,
+    /// A shadow rule or a dry run: what would have been done, and what the guards said.
+    WouldAct { action: String, guards: String },
+    /// The attempt may begin.
+    Attempt { step: usize, steps: usize, attempt: u32, attempts: u32, action: String },
+    /// Another heal acts on the same target.
+    TargetBusy { heal: HealId, until: Timestamp },
+    /// As many actions run as `limits.concurrent` allows.
+    ConcurrentLimit { acting: u32, limit: u32 },
+    /// As many actions began within the last hour as `limits.perHour` allows.
+    HourlyLimit { started: u32, limit: u32, until: Timestamp },
+    /// The action looked at its target.
+    Looked { found: String },
+    /// The action was started.
+    ActionStarted { what: String },
+    /// The process took over an attempt that another process left behind.
+    TakenOver { stage: String },
+    /// The action succeeded.
+    ActionDone { what: String, took: Duration },
+    /// The action found that nothing needed doing.
+    ActionNotNeeded { what: String },
+    /// The action failed.
+    ActionFailed { error: String },
+    /// The action was refused; trying again would not help.
+    ActionRefused { error: String },
+    /// The action could not be tried.
+    ActionUnreachable { error: String, again_at: Timestamp },
+    /// The action could not be tried for too long.
+    UnreachableTooLong { error: String, waited: Duration },
+    /// The action did not end in time.
+    ActionTimedOut { timeout: Duration },
+    /// Evidence is being waited for.
+    WaitingForResolve { within: Duration },
+    /// The evidence holds and must go on holding.
+    MustStayHealthy { healthy_for: Duration },
+    /// The evidence held long enough.
+    Verified { healthy_for: Duration, took: Duration },
+    /// The evidence did not come in time.
+    NotVerified { within: Duration },
+    /// The next attempt comes after a pause.
+    NextAttempt { step: usize, attempt: u32, attempts: u32, pause: Duration },
+    /// The next step comes.
+    NextStep { step: usize, steps: usize },
+    /// Every step has been tried.
+    LadderExhausted { steps: usize, attempts: u32 },
+    /// An answer came to an attempt that is over.
+    AttemptOver,
+    /// The heal has already ended.
+    HealEnded { outcome: Outcome },
+    /// Its time has not come.
+    NotDue { due_at: Timestamp },
+    /// There is no such heal.
+    NoSuchHeal,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let human = duration::format;
+        match self {
+            Self::AlertFiring { alert } => write!(f, "alert {alert} fires"),
+            Self::WaitingFor { hold_for } => {
+                write!(f, "the rule acts only if the alert still fires after {}", human(*hold_for))
+            }
+            Self::AlertJoined { alert } => write!(f, "alert {alert} asks for the same rule and target"),
+            Self::AlreadyKnown { alert } => write!(f, "alert {alert} is already known to fire"),
+            Self::OlderThanResolve { alert, resolved_at } => {
+                write!(f, "this delivery of alert {alert} is older than its resolve at {resolved_at}")
+            }
+            Self::EpisodeEnded { alert, outcome } => {
+                write!(
+                    f,
+                    "the heal for this firing of alert {alert} has ended ({}); it has not resolved since",
+                    outcome.as_str()
+                )
+            }
+            Self::TooManyAlerts { limit } => {
+                write!(f, "the heal already has {limit} alerts; further ones are not kept")
+            }
+            Self::FiringAgain { alert } => write!(f, "alert {alert} fires again"),
+            Self::Relapse { ended_at, step, attempts_used } => write!(
+                f,
+                "relapse: the last heal ended at {ended_at}; the ladder goes on at step {} after {attempts_used} attempts",
+                step + 1
+            ),
+            Self::RelapseAfterLastStep { ended_at } => {
+                write!(f, "relapse: the last heal ended at {ended_at} and every step has been tried; a human is needed")
+            }
+            Self::NothingOpen { alert } => write!(f, "alert {alert} resolved; no open heal is about it"),
+            Self::AlertResolved { alert } => write!(f, "alert {alert} resolved"),
+            Self::ResolvedBeforeActing => f.write_str("resolved before anything was done"),
+            Self::ResolvedWithoutSuccess { failure } => {
+                write!(f, "resolved although the action did not succeed: {failure}")
+            }
+            Self::NotRendered { error } => write!(f, "the action could not be rendered: {error}"),
+            Self::NotifyOnly => f.write_str("the rule has no action; it only notifies"),
+            Self::WouldAct { action, guards } => write!(f, "would {action}; guards: {guards}"),
+            Self::Attempt { step, steps, attempt, attempts, action } => {
+                write!(f, "step {} of {steps}, attempt {attempt} of {attempts}: {action}", step + 1)
+            }
+            Self::TargetBusy { heal, until } => {
+                write!(f, "heal {heal} acts on the same target; looking again at {until}")
+            }
+            Self::ConcurrentLimit { acting, limit } => write!(f, "{acting} actions run, limits.concurrent is {limit}"),
+            Self::HourlyLimit { started, limit, until } => {
+                write!(f, "{started} actions began within the last hour, limits.perHour is {limit}; held until {until}")
+            }
+            Self::Looked { found } => f.write_str(found),
+            Self::ActionStarted { what } => f.write_str(what),
+            Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
+            Self::ActionDone { what, took } => write!(f, "{what}, took {}", human(*took)),
+            Self::ActionNotNeeded { what } => write!(f, "nothing done: {what}"),
+            Self::ActionFailed { error } => write!(f, "the action failed: {error}"),
+            Self::ActionRefused { error } => write!(f, "the action was refused: {error}"),
+            Self::ActionUnreachable { error, again_at } => {
+                write!(f, "could not be tried: {error}; again at {again_at}")
+            }
+            Self::UnreachableTooLong { error, waited } => {
+                write!(f, "could not be tried for {}: {error}", human(*waited))
+            }
+            Self::ActionTimedOut { timeout } => write!(f, "the action did not end within {}", human(*timeout)),
+            Self::WaitingForResolve { within } => {
+                write!(f, "waiting up to {} for the alert to resolve", human(*within))
+            }
+            Self::MustStayHealthy { healthy_for } => write!(f, "resolved; must stay so for {}", human(*healthy_for)),
+            Self::Verified { healthy_for, took } if healthy_for.is_zero() => {
+                write!(f, "verified: the alert resolved, {} after the first attempt", human(*took))
+            }
+            Self::Verified { healthy_for, took } => write!(
+                f,
+                "verified: the alert resolved and stayed so for {}, {} after the first attempt",
+                human(*healthy_for),
+                human(*took)
+            ),
+            Self::NotVerified { within } => write!(f, "the alert did not resolve within {}", human(*within)),
+            Self::NextAttempt { step, attempt, attempts, pause } => {
+                write!(f, "step {}: attempt {attempt} of {attempts} follows after {}", step + 1, human(*pause))
+            }
+            Self::NextStep { step, steps } => write!(f, "step {} of {steps} follows", step + 1),
+            Self::LadderExhausted { steps, attempts } => {
+                write!(f, "every step has been tried ({steps} steps, {attempts} attempts); a human is needed")
+            }
+            Self::AttemptOver => f.write_str("that attempt is over"),
+            Self::HealEnded { outcome } => write!(f, "the heal has already ended: {}", outcome.as_str()),
+            Self::NotDue { due_at } => write!(f, "not due before {due_at}"),
+            Self::NoSuchHeal => f.write_str("there is no such heal"),
+        }
+    }
+}

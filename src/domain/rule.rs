@@ -1,0 +1,202 @@
+//! Heal rules, checked and compiled once, and what a matching alert asks of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::{ActionRenderError, ActionTemplate, Target};
+use super::alert::{Alert, Labels};
+use super::backoff::Backoff;
+use super::heal::HealStep;
+use super::matcher::Matcher;
+use super::regex::Regex;
+use super::template::{AlertContext, Template};
+
+/// What a rule may do on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Acts.
+    #[default]
+    Act,
+    /// Only records what would be done.
+    Shadow,
+}
+
+/// What counts as healed after an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyPolicy {
+    /// How long the evidence may take before the attempt has failed.
+    pub within: Duration,
+    /// How long the evidence must hold.
+    pub healthy_for: Duration,
+    /// Whether the alert must have resolved.
+    pub resolved: bool,
+}
+
+impl Default for VerifyPolicy {
+    fn default() -> Self {
+        Self { within: Duration::from_mins(10), healthy_for: Duration::ZERO, resolved: true }
+    }
+}
+
+/// One rung of a rule's ladder.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What to do.
+    pub action: ActionTemplate,
+    /// How often to try it; at least 1.
+    pub attempts: u32,
+    /// The pause between attempts.
+    pub backoff: Backoff,
+    /// How long the action itself may take.
+    pub timeout: Duration,
+    /// What counts as healed.
+    pub verify: VerifyPolicy,
+}
+
+/// Which alerts a rule is for. Everything listed must hold.
+#[derive(Debug, Clone, Default)]
+pub struct AlertSelector {
+    /// The ancestor's map: the label must be present and the pattern match anywhere in its value.
+    pub labels: Vec<(String, Regex)>,
+    /// The same over annotations.
+    pub annotations: Vec<(String, Regex)>,
+    /// Alertmanager's matchers over labels.
+    pub matchers: Vec<Matcher>,
+}
+
+impl AlertSelector {
+    /// Whether an alert is selected.
+    #[must_use]
+    pub fn matches(&self, alert: &Alert) -> bool {
+        let all_match = |wanted: &[(String, Regex)], present: &Labels| {
+            wanted.iter().all(|(name, pattern)| present.get(name).is_some_and(|value| pattern.is_match(value)))
+        };
+        all_match(&self.labels, &alert.labels)
+            && self.matchers.iter().all(|matcher| matcher.matches(&alert.labels))
+            && all_match(&self.annotations, &alert.annotations)
+    }
+}
+
+/// One heal rule.
+#[derive(Debug, Clone)]
+pub struct HealRule {
+    /// `metadata.name`, unique.
+    pub name: String,
+    /// `metadata.description`.
+    pub description: String,
+    /// `metadata.runbook`.
+    pub runbook: Option<Template>,
+    /// Which alerts it is for.
+    pub selector: AlertSelector,
+    /// Whether later rules are tried for an alert this one matches.
+    pub continue_matching: bool,
+    /// What it may do on its own.
+    pub mode: Mode,
+    /// How long the alert must keep firing here before the first action (`for`).
+    pub hold_for: Duration,
+    /// How long the ladder is remembered after a heal ended; zero remembers nothing.
+    pub throttle: Duration,
+    /// The ladder; empty for a rule that only notifies.
+    pub steps: Vec<Step>,
+    /// Names of the receivers who are told.
+    pub receivers: Vec<String>,
+}
+
+/// A rule at work asked for by one alert: everything rendered, nothing left to look up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealRequest {
+    /// The rule's name.
+    pub rule: String,
+    /// What the heal is about: the first step's target, or the alert itself where there is none.
+    pub target: Target,
+    /// What the rule may do on its own.
+    pub mode: Mode,
+    /// The rendered ladder (empty: only notify), or why it could not be rendered.
+    pub ladder: Result<Vec<HealStep>, ActionRenderError>,
+    /// See [`HealRule::hold_for`].
+    pub hold_for: Duration,
+    /// See [`HealRule::throttle`].
+    pub throttle: Duration,
+    /// See [`HealRule::receivers`].
+    pub receivers: Vec<String>,
+    /// See [`HealRule::description`].
+    pub description: String,
+    /// The rendered runbook address; empty when there is none.
+    pub runbook: String,
+}
+
+impl HealRule {
+    /// What this rule asks for when `alert` matches it.
+    #[must_use]
+    pub fn request(&self, alert: &Alert) -> HealRequest {
+        let context = AlertContext { alert };
+        let ladder: Result<Vec<HealStep>, ActionRenderError> = self
+            .steps
+            .iter()
+            .map(|step| {
+                Ok(HealStep {
+                    action: step.action.render(context)?,
+                    attempts: step.attempts,
+                    attempts_used: 0,
+                    backoff: step.backoff,
+                    timeout: step.timeout,
+                    verify: step.verify,
+                })
+            })
+            .collect();
+        let target = match ladder.as_deref() {
+            Ok([first, ..]) => first.action.target(),
+            Ok([]) | Err(_) => Target::new(format!("alert/{}", alert.fingerprint)),
+        };
+        // A runbook is a help, not a target: when it cannot be rendered its source still tells a person where to look.
+        let runbook = self
+            .runbook
+            .as_ref()
+            .map(|text| text.render(context).unwrap_or_else(|_| text.source().to_owned()))
+            .unwrap_or_default();
+        HealRequest {
+            rule: self.name.clone(),
+            target,
+            mode: self.mode,
+            ladder,
+            hold_for: self.hold_for,
+            throttle: self.throttle,
+            receivers: self.receivers.clone(),
+            description: self.description.clone(),
+            runbook,
+        }
+    }
+}
+
+/// All rules, in file order, compiled for matching.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSet {
+    rules: Vec<Arc<HealRule>>,
+}
+
+impl RuleSet {
+    /// Compiles rules for matching. Names are unique; configuration has checked that.
+    #[must_use]
+    pub fn new(rules: Vec<HealRule>) -> Self {
+        Self { rules: rules.into_iter().map(Arc::new).collect() }
+    }
+
+    /// The rules in file order.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<HealRule>] {
+        &self.rules
+    }
+
+    /// The rules that apply to an alert: matching ones in file order, up to and including the first with `continue: false`.
+    pub fn matching<'a>(&'a self, alert: &'a Alert) -> impl Iterator<Item = &'a HealRule> {
+        let mut stopped = false;
+        self.rules.iter().map(Arc::as_ref).filter(|rule| rule.selector.matches(alert)).take_while(move |rule| {
+            let keep = !stopped;
+            stopped |= !rule.continue_matching;
+            keep
+        })
+    }
+}

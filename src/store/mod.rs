@@ -1,0 +1,194 @@
+//! The durable memory: heals, episodes, the outbox. A store does not decide; it reads a snapshot, asks
+//! [`decide`](crate::domain::decide::decide) and commits the plan, all in one transaction.
+
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::domain::alert::Alert;
+use crate::domain::decide::{Event, Policy};
+use crate::domain::heal::{Heal, HealId};
+use crate::domain::message::Message;
+use crate::domain::reason::Reason;
+use crate::domain::rule::HealRequest;
+
+/// The store could not do what was asked; nothing of it was committed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// More work waits than the store takes in; try again shortly.
+    #[error("the store's queue is full ({limit} requests wait)")]
+    Busy {
+        /// How many requests may wait.
+        limit: usize,
+    },
+    /// The database refused: disk full, file damaged, and the like.
+    #[error("the database refused: {0}")]
+    Database(String),
+    /// What is stored cannot be read by this version.
+    #[error("the stored {what} cannot be read: {error}")]
+    Unreadable {
+        /// What was being read.
+        what: String,
+        /// The reader's words.
+        error: String,
+    },
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// One alert of a delivery with what the matching rules ask for.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// The alert.
+    pub alert: Alert,
+    /// What each matching rule asks for, with the identity a new heal would get; empty when no rule matches.
+    pub requests: Vec<(HealId, HealRequest)>,
+    /// Alertmanager's address; may be empty.
+    pub external_url: Arc<str>,
+}
+
+/// What was decided for one rule and one alert of a delivery.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The heal it is about, when there is one.
+    pub heal: Option<HealId>,
+    /// The rule's name.
+    pub rule: String,
+    /// Whether anything was committed for it.
+    pub changed: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What came of looking at the heals that are due.
+#[derive(Debug, Default)]
+pub struct Advanced {
+    /// Every heal that changed, as committed.
+    pub changed: Vec<Heal>,
+    /// Those of them whose action is to be started now; they are leased to this process.
+    pub to_start: Vec<Heal>,
+    /// When the next heal is due, if there is one.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A message of the outbox, claimed for delivery.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Identity, stable over retries: the basis of `Message-ID`.
+    pub id: Uuid,
+    /// The channel's name, `<receiver>/<integration>`.
+    pub channel: String,
+    /// What to tell.
+    pub message: Message,
+    /// Deliveries tried before this one.
+    pub tries: u32,
+    /// When it was committed.
+    pub created_at: Timestamp,
+}
+
+/// What became of one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// The other side took it.
+    Sent,
+    /// Not now; try again at the given time.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// What the other side said.
+        error: String,
+    },
+    /// Never; it is kept and shown.
+    Dead {
+        /// What the other side said.
+        error: String,
+    },
+}
+
+/// Which heals to list.
+#[derive(Debug, Clone, Default)]
+pub struct HealQuery {
+    /// Only this state (API name).
+    pub state: Option<String>,
+    /// Only this rule.
+    pub rule: Option<String>,
+    /// At most this many; the caller bounds it.
+    pub limit: u32,
+    /// Only heals created before this one.
+    pub before: Option<HealId>,
+}
+
+/// Messages of the outbox by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxCounts {
+    /// Not yet delivered.
+    pub waiting: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// The seam to the database. Every method that changes something commits before it returns.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Decides on every alert of one delivery and commits all of it in one transaction, or nothing.
+    /// Deliveries that arrive together may share one commit. The decisions stand in the order of sightings and their requests.
+    async fn ingest(
+        &self,
+        policy: Arc<Policy>,
+        sightings: Vec<Sighting>,
+        now: Timestamp,
+    ) -> Result<Vec<Decision>, StoreError>;
+
+    /// Decides on up to `limit` heals that are due and commits. Attempts that begin are leased to this process.
+    async fn advance_due(&self, policy: Arc<Policy>, limit: u32, now: Timestamp) -> Result<Advanced, StoreError>;
+
+    /// Decides on one event of one heal and commits; answers the heal as it stands afterwards and the reason.
+    async fn record(
+        &self,
+        policy: Arc<Policy>,
+        heal: HealId,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<(Option<Heal>, Reason), StoreError>;
+
+    /// Leases to this process every heal in state `acting` whose owner is gone, and answers them.
+    async fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError>;
+
+    /// Extends the leases of this process.
+    async fn renew_leases(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Claims up to `limit` messages that are due; a claim lapses after a minute so that a crash repeats rather than loses.
+    /// Also answers when the next one is due.
+    async fn claim_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(Vec<Outgoing>, Option<Timestamp>), StoreError>;
+
+    /// Records what became of a delivery.
+    async fn message_result(&self, id: Uuid, result: DeliveryResult, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Lists heals, newest first.
+    async fn heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError>;
+
+    /// One heal.
+    async fn heal(&self, id: HealId) -> Result<Option<Heal>, StoreError>;
+
+    /// How many heals are in each state.
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+
+    /// The outbox in numbers.
+    async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError>;
+
+    /// Deletes what ended before `before`, in bounded portions; answers how many heals went.
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Finishes what was accepted, then closes. Later calls answer [`StoreError::Closed`].
+    async fn close(&self);
+}

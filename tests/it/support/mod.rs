@@ -1,0 +1,1 @@
+//! What several test files share: real parts to start and stop, and payloads.
