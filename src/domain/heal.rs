@@ -81,6 +81,11 @@ pub struct Attempt {
     pub began_at: Timestamp,
     /// When the action is given up.
     pub deadline: Timestamp,
+    /// Since when the symptom is there: what was restarted after this needs no second restart.
+    pub symptom_since: Timestamp,
+    /// Since when the action could not even be tried, carried over from earlier tries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<Timestamp>,
     /// How far it has come.
     pub stage: AttemptStage,
 }
@@ -225,6 +230,12 @@ pub struct Heal {
     /// Where a human reads on; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub runbook: String,
+    /// When its first attempt began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_attempt_at: Option<Timestamp>,
+    /// When the action of its latest attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_action_ended_at: Option<Timestamp>,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -246,6 +257,8 @@ impl Heal {
     pub const MAX_TIMELINE: usize = 200;
     /// Alerts one heal takes in; further ones are told in the story but not kept.
     pub const MAX_ALERTS: usize = 100;
+    /// How long after its deadline an attempt is ended by the clock alone.
+    pub const WATCHDOG_GRACE: Duration = Duration::from_secs(30);
 
     /// The current step; `None` when the heal only notifies.
     #[must_use]
@@ -261,8 +274,17 @@ impl Heal {
 
     /// Whether any action was attempted.
     #[must_use]
-    pub fn has_acted(&self) -> bool {
-        self.steps.iter().any(|step| step.attempts_used > 0)
+    pub const fn has_acted(&self) -> bool {
+        self.first_attempt_at.is_some()
+    }
+
+    /// The attempt under way.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<&Attempt> {
+        match &self.phase {
+            Phase::Acting(attempt) => Some(attempt),
+            _ => None,
+        }
     }
 
     /// When it must be looked at again; `None` once ended.
@@ -270,7 +292,8 @@ impl Heal {
     pub fn due_at(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Pending { due_at, .. } => Some(*due_at),
-            Phase::Acting(attempt) => Some(attempt.deadline),
+            // Whoever runs the attempt ends it by its deadline; this is the watchdog for when nobody did.
+            Phase::Acting(attempt) => Some(attempt.deadline + Self::WATCHDOG_GRACE),
             Phase::Verifying { since, deadline, healthy_since } => {
                 let healthy_for = self.current_step().map_or(Duration::ZERO, |step| step.verify.healthy_for);
                 let healthy_at = healthy_since.map(|at| at + healthy_for);

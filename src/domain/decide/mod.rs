@@ -1,15 +1,24 @@
 //! `decide`: the one function by which heals change.
 
+mod attempt;
+mod draft;
+mod due;
+mod firing;
+mod resolved;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::Timestamp;
 use super::alert::Alert;
 use super::guard::{Limits, Load};
-use super::heal::{AttemptId, Episode, Heal, HealId};
+use super::heal::{Attempt, AttemptId, Episode, Heal, HealId};
 use super::message::Channel;
 use super::plan::Plan;
 use super::reason::Reason;
 use super::rule::HealRequest;
+use draft::Draft;
 
 /// What holds for all heals: limits, who can be reached how, and whether anything may be done at all.
 #[derive(Debug, Clone, Default)]
@@ -127,6 +136,54 @@ pub enum Event {
 
 /// Decides what an event changes. Pure: same inputs, same plan.
 #[must_use]
-pub fn decide(_policy: &Policy, _snapshot: &Snapshot, _event: Event, _now: Timestamp) -> Plan {
-    Plan::nothing(Reason::NoSuchHeal)
+pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+    match event {
+        Event::Firing { alert, request, new_heal, external_url } => {
+            firing::decide(policy, snapshot, alert, *request, new_heal, external_url, now)
+        }
+        Event::Resolved { alert, rule, target } => resolved::decide(policy, snapshot, alert, rule, target, now),
+        Event::Due { new_attempt } => match open(snapshot) {
+            Ok(heal) => due::decide(policy, heal, &snapshot.load, new_attempt, now),
+            Err(reason) => Plan::nothing(reason),
+        },
+        Event::Prepared { attempt, handle, found } => {
+            on_attempt(policy, snapshot, attempt, now, |draft, _| attempt::prepared(draft, handle, found))
+        }
+        Event::Started { attempt, handle, what } => {
+            on_attempt(policy, snapshot, attempt, now, |draft, _| attempt::started(draft, handle, what))
+        }
+        Event::Finished { attempt, outcome } => {
+            on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::finished(draft, attempt, outcome))
+        }
+        Event::TakenOver { attempt } => on_attempt(policy, snapshot, attempt, now, attempt::taken_over),
+    }
+}
+
+/// The snapshot's heal, if it is still open.
+fn open(snapshot: &Snapshot) -> Result<&Heal, Reason> {
+    let heal = snapshot.heal.as_ref().ok_or(Reason::NoSuchHeal)?;
+    heal.outcome().map_or(Ok(heal), |outcome| Err(Reason::HealEnded { outcome }))
+}
+
+/// Decides on news of an attempt; news of an attempt that is over changes nothing.
+fn on_attempt(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    attempt: AttemptId,
+    now: Timestamp,
+    change: impl FnOnce(&mut Draft<'_>, Attempt),
+) -> Plan {
+    let heal = match open(snapshot) {
+        Ok(heal) => heal,
+        Err(reason) => return Plan::nothing(reason),
+    };
+    match heal.attempt() {
+        Some(current) if current.id == attempt => {
+            let current = current.clone();
+            let mut draft = Draft::of(policy, heal.clone(), now);
+            change(&mut draft, current);
+            draft.into_plan()
+        }
+        _ => Plan::nothing(Reason::AttemptOver),
+    }
 }

@@ -1,0 +1,147 @@
+//! News of the attempt under way.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ActionOutcome;
+use super::draft::{AUTOHEAL, Draft, elapsed};
+use crate::domain::heal::{Attempt, AttemptStage, Outcome, Phase};
+use crate::domain::message::MessageKind;
+use crate::domain::reason::Reason;
+
+/// How long an action may be impossible to try before that counts as a failed attempt.
+const UNREACHABLE_LIMIT: Duration = Duration::from_mins(15);
+/// Shortest and longest pause before an action that could not be tried is tried again.
+const UNREACHABLE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
+/// The action has looked; what it will touch is now on record, before it is touched.
+pub fn prepared(draft: &mut Draft<'_>, handle: Value, found: String) {
+    if let Phase::Acting(attempt) = &mut draft.heal.phase {
+        attempt.stage = AttemptStage::Prepared { handle };
+    }
+    draft.tell("looked", Reason::Looked { found }, AUTOHEAL);
+}
+
+/// The deed is done; what leads to its outcome is now on record.
+pub fn started(draft: &mut Draft<'_>, handle: Value, what: String) {
+    if let Phase::Acting(attempt) = &mut draft.heal.phase {
+        attempt.stage = AttemptStage::Started { handle };
+    }
+    draft.tell("started", Reason::ActionStarted { what }, AUTOHEAL);
+}
+
+/// Another process goes on with the attempt. It gets the action's whole time, because the old one may have passed
+/// while nobody was there.
+pub fn taken_over(draft: &mut Draft<'_>, mut attempt: Attempt) {
+    let timeout = draft.heal.current_step().map(|step| step.timeout).unwrap_or_default();
+    attempt.deadline = draft.now + timeout;
+    let stage = match attempt.stage {
+        AttemptStage::Intended => "decided but not begun",
+        AttemptStage::Prepared { .. } => "about to act",
+        AttemptStage::Started { .. } => "under way",
+    };
+    draft.heal.phase = Phase::Acting(attempt);
+    draft.tell("taken over", Reason::TakenOver { stage: stage.to_owned() }, AUTOHEAL);
+}
+
+/// The action ended.
+pub fn finished(draft: &mut Draft<'_>, attempt: Attempt, outcome: ActionOutcome) {
+    let took = elapsed(attempt.began_at, draft.now);
+    draft.heal.last_action_ended_at = Some(draft.now);
+    match outcome {
+        ActionOutcome::Done { what } => {
+            draft.tell("action done", Reason::ActionDone { what, took }, AUTOHEAL);
+            draft.verify();
+        }
+        ActionOutcome::NotNeeded { what } => {
+            draft.tell("nothing done", Reason::ActionNotNeeded { what }, AUTOHEAL);
+            draft.verify();
+        }
+        ActionOutcome::Failed { error } => {
+            let reason = Reason::ActionFailed { error };
+            draft.tell("action failed", reason.clone(), AUTOHEAL);
+            attempt_failed(draft, &reason);
+        }
+        ActionOutcome::TimedOut => {
+            let timeout = draft.heal.current_step().map(|step| step.timeout).unwrap_or_default();
+            let reason = Reason::ActionTimedOut { timeout };
+            draft.tell("action failed", reason.clone(), AUTOHEAL);
+            attempt_failed(draft, &reason);
+        }
+        ActionOutcome::Refused { error } => {
+            let reason = Reason::ActionRefused { error };
+            draft.tell("action refused", reason.clone(), AUTOHEAL);
+            if !resolved_meanwhile(draft, &reason) {
+                next_step(draft);
+            }
+        }
+        ActionOutcome::Unreachable { error } => unreachable(draft, &attempt, error),
+    }
+}
+
+/// An action that could not be tried costs no attempt, but not for ever.
+fn unreachable(draft: &mut Draft<'_>, attempt: &Attempt, error: String) {
+    let now = draft.now;
+    let since = attempt.unreachable_since.unwrap_or(attempt.began_at);
+    let waited = elapsed(since, now);
+    if waited >= UNREACHABLE_LIMIT {
+        let reason = Reason::UnreachableTooLong { error, waited };
+        draft.tell("action failed", reason.clone(), AUTOHEAL);
+        attempt_failed(draft, &reason);
+        return;
+    }
+    // The pause grows with the time already waited, which doubles it each time.
+    let again_at = now + waited.clamp(UNREACHABLE_PAUSE.0, UNREACHABLE_PAUSE.1);
+    let reason = Reason::ActionUnreachable { error, again_at };
+    if resolved_meanwhile(draft, &reason) {
+        return;
+    }
+    let index = draft.heal.step;
+    if let Some(step) = draft.heal.steps.get_mut(index) {
+        step.attempts_used = step.attempts_used.saturating_sub(1);
+    }
+    draft.enter(Phase::Pending { due_at: again_at, unreachable_since: Some(since) }, reason);
+}
+
+/// An attempt did not heal: pause and try again, climb, or give up.
+pub fn attempt_failed(draft: &mut Draft<'_>, failure: &Reason) {
+    if resolved_meanwhile(draft, failure) {
+        return;
+    }
+    let index = draft.heal.step;
+    let Some(step) = draft.heal.current_step() else { return };
+    if step.attempts_used >= step.attempts {
+        next_step(draft);
+        return;
+    }
+    let pause = step.backoff.delay(step.attempts_used);
+    let reason = Reason::NextAttempt { step: index, attempt: step.attempts_used + 1, attempts: step.attempts, pause };
+    draft.enter(Phase::Pending { due_at: draft.now + pause, unreachable_since: None }, reason);
+    draft.notify(MessageKind::AttemptFailed);
+}
+
+/// Whether every alert resolved although the attempt did not succeed; then there is nothing left to heal.
+fn resolved_meanwhile(draft: &mut Draft<'_>, failure: &Reason) -> bool {
+    let resolved = draft.heal.all_resolved();
+    if resolved {
+        draft.end(Outcome::Recovered, Reason::ResolvedWithoutSuccess { failure: failure.to_string() });
+        draft.notify(MessageKind::Recovered);
+    }
+    resolved
+}
+
+/// Climbs to the next step, or gives up and calls a human.
+fn next_step(draft: &mut Draft<'_>) {
+    let steps = draft.heal.steps.len();
+    if draft.heal.step + 1 < steps {
+        draft.heal.step += 1;
+        let reason = Reason::NextStep { step: draft.heal.step + 1, steps };
+        draft.enter(Phase::Pending { due_at: draft.now, unreachable_since: None }, reason);
+        draft.notify(MessageKind::AttemptFailed);
+        return;
+    }
+    let attempts = draft.heal.steps.iter().map(|step| step.attempts_used).sum();
+    draft.end(Outcome::Exhausted, Reason::LadderExhausted { steps, attempts });
+    draft.notify(MessageKind::Exhausted);
+}

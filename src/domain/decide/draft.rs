@@ -1,0 +1,156 @@
+//! A heal while it is being changed: collects what the plan will commit.
+
+use std::time::Duration;
+
+use super::Policy;
+use crate::domain::Timestamp;
+use crate::domain::alert::{Alert, Fingerprint};
+use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
+use crate::domain::message::{Channel, MessageKind};
+use crate::domain::plan::{Plan, PlannedMessage};
+use crate::domain::reason::Reason;
+use crate::domain::rule::Mode;
+
+/// Who tells a timeline entry that nobody else told.
+pub const AUTOHEAL: &str = "autoheal";
+/// Who tells of alerts.
+pub const ALERTMANAGER: &str = "alertmanager";
+
+/// A heal under change.
+pub struct Draft<'a> {
+    policy: &'a Policy,
+    pub heal: Heal,
+    pub now: Timestamp,
+    touched: Vec<Fingerprint>,
+    messages: Vec<PlannedMessage>,
+    start_action: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub const fn of(policy: &'a Policy, heal: Heal, now: Timestamp) -> Self {
+        Self { policy, heal, now, touched: Vec::new(), messages: Vec::new(), start_action: false }
+    }
+
+    pub const fn policy(&self) -> &'a Policy {
+        self.policy
+    }
+
+    /// Whether the heal only records what would be done.
+    pub fn is_shadow(&self) -> bool {
+        self.policy.dry_run || self.heal.mode == Mode::Shadow
+    }
+
+    /// Adds a line to the story.
+    pub fn tell(&mut self, what: &str, reason: Reason, by: &str) {
+        self.heal.tell(self.now, what, reason, by);
+    }
+
+    /// Moves to a state, and says why in the state and in the story.
+    pub fn enter(&mut self, phase: Phase, reason: Reason) {
+        self.heal.phase = phase;
+        self.heal.reason = reason.clone();
+        self.tell(self.heal.phase.name(), reason, AUTOHEAL);
+    }
+
+    /// Ends the heal.
+    pub fn end(&mut self, outcome: Outcome, reason: Reason) {
+        self.enter(Phase::Ended { outcome, at: self.now }, reason);
+    }
+
+    /// Begins the current attempt's action once this is committed.
+    pub const fn start_action(&mut self) {
+        self.start_action = true;
+    }
+
+    /// Remembers that what is known of an alert has changed.
+    pub fn touch(&mut self, alert: Fingerprint) {
+        self.touched.push(alert);
+    }
+
+    /// Tells everybody who wants messages of this kind. A shadow tells nobody.
+    pub fn notify(&mut self, kind: MessageKind) {
+        if self.is_shadow() {
+            return;
+        }
+        let mut channels: Vec<Channel> = Vec::new();
+        for receiver in &self.heal.receivers {
+            for channel in self.policy.receivers.get(receiver).into_iter().flatten() {
+                if channel.audience.wants(kind) && !channels.contains(channel) {
+                    channels.push(channel.clone());
+                }
+            }
+        }
+        if !channels.is_empty() {
+            self.messages.push(PlannedMessage { kind, channels });
+        }
+    }
+
+    /// Whether the evidence the current step asks for holds now.
+    pub fn evidence_holds(&self) -> bool {
+        let needs_resolve = self.heal.current_step().is_none_or(|step| step.verify.resolved);
+        !needs_resolve || self.heal.all_resolved()
+    }
+
+    /// Waits for evidence, or ends healed when it already holds and need not last.
+    pub fn verify(&mut self) {
+        let Some(policy) = self.heal.current_step().map(|step| step.verify) else { return };
+        let since = self.now;
+        let healthy_since = self.evidence_holds().then_some(since);
+        let reason = match healthy_since {
+            Some(_) => Reason::MustStayHealthy { healthy_for: policy.healthy_for },
+            None => Reason::WaitingForResolve { within: policy.within },
+        };
+        if healthy_since.is_some() && policy.healthy_for.is_zero() {
+            self.healed();
+            return;
+        }
+        self.enter(Phase::Verifying { since, deadline: Some(since + policy.within), healthy_since }, reason);
+    }
+
+    /// Ends healed.
+    pub fn healed(&mut self) {
+        let healthy_for = self.heal.current_step().map_or(Duration::ZERO, |step| step.verify.healthy_for);
+        let began = self.heal.first_attempt_at.unwrap_or(self.heal.created_at);
+        self.end(Outcome::Healed, Reason::Verified { healthy_for, took: elapsed(began, self.now) });
+        self.notify(MessageKind::Healed);
+    }
+
+    /// The plan: the heal as it now stands, and what to remember of the alerts that changed (of all, once it has ended).
+    pub fn into_plan(self) -> Plan {
+        let Self { mut heal, now, touched, messages, start_action, .. } = self;
+        heal.updated_at = now;
+        let ended = heal.outcome().map(|outcome| LadderMemory {
+            at: now,
+            outcome,
+            step: heal.step,
+            attempts_used: heal.current_step().map_or(0, |step| step.attempts_used),
+        });
+        let episodes = heal
+            .alerts
+            .iter()
+            .filter(|alert| ended.is_some() || touched.contains(&alert.fingerprint))
+            .map(|alert| episode(&heal, alert, ended, now))
+            .collect();
+        let reason = heal.reason.clone();
+        Plan { heal: Some(heal), episodes, messages, start_action, saturated: false, reason }
+    }
+}
+
+fn episode(heal: &Heal, alert: &Alert, ended: Option<LadderMemory>, now: Timestamp) -> Episode {
+    Episode {
+        fingerprint: alert.fingerprint,
+        rule: heal.rule.clone(),
+        target: heal.target.clone(),
+        heal: Some(heal.id),
+        status: alert.status,
+        starts_at: alert.starts_at,
+        ends_at: alert.ends_at,
+        seen_at: now,
+        ended,
+    }
+}
+
+/// Time from `from` to `to`; zero when the clock went backwards.
+pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

@@ -1,0 +1,183 @@
+//! An alert fires and a rule matches it.
+
+use std::time::Duration;
+
+use super::draft::{ALERTMANAGER, AUTOHEAL, Draft, elapsed};
+use super::{Policy, Snapshot};
+use crate::domain::Timestamp;
+use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
+use crate::domain::message::MessageKind;
+use crate::domain::plan::Plan;
+use crate::domain::reason::Reason;
+use crate::domain::rule::HealRequest;
+
+/// How long after a resolve a firing message that began before it counts as an older message overtaken on the way.
+/// Peers of one Alertmanager cluster send up to some 15 s apart and retry for minutes; later than this a message that
+/// still says «firing» is believed, because two Prometheus replicas may disagree.
+const OVERTAKEN_WITHIN: Duration = Duration::from_mins(5);
+
+pub fn decide(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    alert: Alert,
+    request: HealRequest,
+    new_heal: HealId,
+    external_url: String,
+    now: Timestamp,
+) -> Plan {
+    if let Some(reason) = overtaken(snapshot.episode.as_ref(), &alert, now) {
+        return Plan::nothing(reason);
+    }
+    if let Some(heal) = snapshot.heal.as_ref().filter(|heal| heal.outcome().is_none()) {
+        return join(policy, heal, alert, now);
+    }
+    let memory = match remembered(snapshot.episode.as_ref(), &alert, &request, now) {
+        Ok(memory) => memory,
+        Err(reason) => return Plan::nothing(reason),
+    };
+    begin(policy, memory, alert, request, new_heal, external_url, now)
+}
+
+/// A message that is older than the resolve we already know.
+fn overtaken(episode: Option<&Episode>, alert: &Alert, now: Timestamp) -> Option<Reason> {
+    let episode = episode.filter(|episode| episode.status == AlertStatus::Resolved)?;
+    let resolved_at = episode.ends_at?;
+    let is_older = alert.starts_at < resolved_at && elapsed(episode.seen_at, now) < OVERTAKEN_WITHIN;
+    is_older.then_some(Reason::OlderThanResolve { alert: alert.fingerprint, resolved_at })
+}
+
+/// The alert belongs to a heal that is already open.
+fn join(policy: &Policy, heal: &Heal, alert: Alert, now: Timestamp) -> Plan {
+    let fingerprint = alert.fingerprint;
+    let known = heal.alerts.iter().position(|known| known.fingerprint == fingerprint);
+    let reason = match known.map(|index| heal.alerts[index].status) {
+        Some(AlertStatus::Firing) => return Plan::nothing(Reason::AlreadyKnown { alert: fingerprint }),
+        Some(AlertStatus::Resolved) => Reason::FiringAgain { alert: fingerprint },
+        None if heal.alerts.len() >= Heal::MAX_ALERTS => {
+            return Plan::nothing(Reason::TooManyAlerts { limit: Heal::MAX_ALERTS });
+        }
+        None => Reason::AlertJoined { alert: fingerprint },
+    };
+    let mut draft = Draft::of(policy, heal.clone(), now);
+    match known {
+        Some(index) => draft.heal.alerts[index] = alert,
+        None => draft.heal.alerts.push(alert),
+    }
+    draft.touch(fingerprint);
+    draft.tell("firing", reason.clone(), ALERTMANAGER);
+    if let Phase::Verifying { healthy_since: healthy_since @ Some(_), .. } = &mut draft.heal.phase {
+        *healthy_since = None;
+        draft.heal.reason = reason;
+    }
+    draft.into_plan()
+}
+
+/// What is remembered of the ladder, or why this message starts nothing.
+fn remembered(
+    episode: Option<&Episode>,
+    alert: &Alert,
+    request: &HealRequest,
+    now: Timestamp,
+) -> Result<Option<LadderMemory>, Reason> {
+    let Some((episode, memory)) = episode.and_then(|episode| Some((episode, episode.ended?))) else { return Ok(None) };
+    // The same firing as before: it has not resolved since, and it does not claim to have begun after the heal ended.
+    // A heal that was verified by other evidence than the resolve may find its alert firing still; that is a relapse.
+    let is_same_firing = episode.status == AlertStatus::Firing
+        && (alert.starts_at <= episode.starts_at || alert.starts_at <= memory.at)
+        && memory.outcome != Outcome::Healed;
+    if is_same_firing {
+        return Err(Reason::EpisodeEnded { alert: alert.fingerprint, outcome: memory.outcome });
+    }
+    let is_relapse = elapsed(memory.at, now) < request.throttle
+        && matches!(memory.outcome, Outcome::Healed | Outcome::Recovered | Outcome::Exhausted);
+    Ok(is_relapse.then_some(memory))
+}
+
+/// Plans a new heal.
+fn begin(
+    policy: &Policy,
+    memory: Option<LadderMemory>,
+    alert: Alert,
+    request: HealRequest,
+    id: HealId,
+    external_url: String,
+    now: Timestamp,
+) -> Plan {
+    let fingerprint = alert.fingerprint;
+    let reason = Reason::AlertFiring { alert: fingerprint };
+    let (steps, refusal) = match request.ladder {
+        Ok(steps) => (steps, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let heal = Heal {
+        id,
+        rule: request.rule,
+        target: request.target,
+        mode: request.mode,
+        phase: Phase::Pending { due_at: now + request.hold_for, unreachable_since: None },
+        reason: reason.clone(),
+        steps,
+        step: 0,
+        alerts: vec![alert],
+        external_url,
+        throttle: request.throttle,
+        receivers: request.receivers,
+        description: request.description,
+        runbook: request.runbook,
+        first_attempt_at: None,
+        last_action_ended_at: None,
+        created_at: now,
+        updated_at: now,
+        timeline: Vec::new(),
+        timeline_dropped: 0,
+    };
+    let mut draft = Draft::of(policy, heal, now);
+    draft.touch(fingerprint);
+    draft.tell("firing", reason, ALERTMANAGER);
+    if let Some(error) = refusal {
+        draft.end(Outcome::Suppressed, Reason::NotRendered { error: error.to_string() });
+        draft.notify(MessageKind::Suppressed);
+    } else if draft.heal.steps.is_empty() {
+        notify_only(&mut draft);
+    } else if let Some(memory) = memory {
+        go_on(&mut draft, memory);
+    } else if !request.hold_for.is_zero() {
+        draft.heal.reason = Reason::WaitingFor { hold_for: request.hold_for };
+        draft.tell("pending", Reason::WaitingFor { hold_for: request.hold_for }, AUTOHEAL);
+    }
+    draft.into_plan()
+}
+
+/// A rule without actions tells that the alert fires and waits to tell that it resolved.
+fn notify_only(draft: &mut Draft<'_>) {
+    if draft.is_shadow() {
+        let action = format!("tell {}", draft.heal.receivers.join(", "));
+        draft.end(Outcome::Shadowed, Reason::WouldAct { action, guards: "none asked".to_owned() });
+        return;
+    }
+    let phase = Phase::Verifying { since: draft.now, deadline: None, healthy_since: None };
+    draft.enter(phase, Reason::NotifyOnly);
+    draft.notify(MessageKind::Firing);
+}
+
+/// Continues the ladder of an earlier heal where it stopped.
+fn go_on(draft: &mut Draft<'_>, memory: LadderMemory) {
+    let steps = &mut draft.heal.steps;
+    let mut step = memory.step.min(steps.len() - 1);
+    steps[step].attempts_used = memory.attempts_used.min(steps[step].attempts);
+    if steps[step].attempts_used >= steps[step].attempts {
+        step += 1;
+    }
+    if step == steps.len() {
+        draft.heal.step = step - 1;
+        draft.end(Outcome::Exhausted, Reason::RelapseAfterLastStep { ended_at: memory.at });
+        draft.notify(MessageKind::Exhausted);
+        return;
+    }
+    let attempts_used = steps[step].attempts_used;
+    draft.heal.step = step;
+    let reason = Reason::Relapse { ended_at: memory.at, step, attempts_used };
+    draft.heal.reason = reason.clone();
+    draft.tell("pending", reason, AUTOHEAL);
+}

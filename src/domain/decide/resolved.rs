@@ -1,0 +1,95 @@
+//! An alert resolved.
+
+use super::draft::{ALERTMANAGER, Draft};
+use super::{Policy, Snapshot};
+use crate::domain::Timestamp;
+use crate::domain::action::Target;
+use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::heal::{Episode, Heal, Outcome, Phase};
+use crate::domain::message::MessageKind;
+use crate::domain::plan::Plan;
+use crate::domain::reason::Reason;
+
+pub fn decide(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    alert: Alert,
+    rule: String,
+    target: Target,
+    now: Timestamp,
+) -> Plan {
+    let open = snapshot.heal.as_ref().filter(|heal| heal.outcome().is_none());
+    let known = open.and_then(|heal| {
+        let index = heal.alerts.iter().position(|known| known.fingerprint == alert.fingerprint)?;
+        Some((heal, index))
+    });
+    match known {
+        Some((heal, index)) => resolve(policy, heal, index, alert, now),
+        None => remember(snapshot.episode.as_ref(), alert, rule, target, now),
+    }
+}
+
+/// No open heal is about the alert: only remember that it resolved, so that an older firing message is recognised.
+fn remember(episode: Option<&Episode>, alert: Alert, rule: String, target: Target, now: Timestamp) -> Plan {
+    let fingerprint = alert.fingerprint;
+    let ends_at = alert.ends_at.or(Some(now));
+    let is_known = episode.is_some_and(|known| known.status == AlertStatus::Resolved && known.ends_at >= ends_at);
+    let mut plan = Plan::nothing(Reason::NothingOpen { alert: fingerprint });
+    if !is_known {
+        plan.episodes.push(Episode {
+            fingerprint,
+            rule,
+            target,
+            heal: episode.and_then(|known| known.heal),
+            status: AlertStatus::Resolved,
+            starts_at: alert.starts_at,
+            ends_at,
+            seen_at: now,
+            ended: episode.and_then(|known| known.ended),
+        });
+    }
+    plan
+}
+
+fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: Alert, now: Timestamp) -> Plan {
+    let fingerprint = alert.fingerprint;
+    if heal.alerts[index].status == AlertStatus::Resolved {
+        return Plan::nothing(Reason::AlreadyKnown { alert: fingerprint });
+    }
+    let mut draft = Draft::of(policy, heal.clone(), now);
+    let known = &mut draft.heal.alerts[index];
+    known.status = AlertStatus::Resolved;
+    known.ends_at = alert.ends_at.or(Some(now));
+    draft.touch(fingerprint);
+    draft.tell("resolved", Reason::AlertResolved { alert: fingerprint }, ALERTMANAGER);
+    if draft.heal.all_resolved() {
+        all_resolved(&mut draft, fingerprint);
+    }
+    draft.into_plan()
+}
+
+fn all_resolved(draft: &mut Draft<'_>, last: crate::domain::alert::Fingerprint) {
+    let is_notify_only = draft.heal.steps.is_empty();
+    match draft.heal.phase.clone() {
+        Phase::Pending { .. } if draft.heal.has_acted() => draft.verify(),
+        Phase::Pending { .. } => {
+            draft.end(Outcome::Recovered, Reason::ResolvedBeforeActing);
+            draft.notify(MessageKind::Recovered);
+        }
+        Phase::Verifying { .. } if is_notify_only => {
+            draft.end(Outcome::Recovered, Reason::AlertResolved { alert: last });
+            draft.notify(MessageKind::Resolved);
+        }
+        Phase::Verifying { since, deadline, healthy_since: None } => {
+            let healthy_for = draft.heal.current_step().map(|step| step.verify.healthy_for).unwrap_or_default();
+            if healthy_for.is_zero() {
+                draft.healed();
+            } else {
+                let phase = Phase::Verifying { since, deadline, healthy_since: Some(draft.now) };
+                draft.enter(phase, Reason::MustStayHealthy { healthy_for });
+            }
+        }
+        // The attempt under way ends by itself and is judged then.
+        Phase::Verifying { .. } | Phase::Acting(_) | Phase::Ended { .. } => {}
+    }
+}
