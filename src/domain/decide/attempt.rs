@@ -46,7 +46,7 @@ pub fn taken_over(draft: &mut Draft<'_>, mut attempt: Attempt) {
 }
 
 /// The action ended.
-pub fn finished(draft: &mut Draft<'_>, attempt: Attempt, outcome: ActionOutcome) {
+pub fn finished(draft: &mut Draft<'_>, attempt: &Attempt, outcome: ActionOutcome) {
     let took = elapsed(attempt.began_at, draft.now);
     draft.heal.last_action_ended_at = Some(draft.now);
     match outcome {
@@ -76,7 +76,7 @@ pub fn finished(draft: &mut Draft<'_>, attempt: Attempt, outcome: ActionOutcome)
                 next_step(draft);
             }
         }
-        ActionOutcome::Unreachable { error } => unreachable(draft, &attempt, error),
+        ActionOutcome::Unreachable { error } => unreachable(draft, attempt, error),
     }
 }
 

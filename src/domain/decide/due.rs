@@ -17,7 +17,7 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
     let mut draft = Draft::of(policy, heal.clone(), now);
     match heal.phase.clone() {
         Phase::Pending { unreachable_since, .. } => return pending(draft, load, new_attempt, unreachable_since),
-        Phase::Acting(current) => attempt::finished(&mut draft, current, ActionOutcome::TimedOut),
+        Phase::Acting(current) => attempt::finished(&mut draft, &current, ActionOutcome::TimedOut),
         Phase::Verifying { healthy_since: Some(_), .. } => draft.healed(),
         Phase::Verifying { deadline: Some(_), .. } => {
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();

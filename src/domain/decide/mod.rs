@@ -141,7 +141,7 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
         Event::Firing { alert, request, new_heal, external_url } => {
             firing::decide(policy, snapshot, alert, *request, new_heal, external_url, now)
         }
-        Event::Resolved { alert, rule, target } => resolved::decide(policy, snapshot, alert, rule, target, now),
+        Event::Resolved { alert, rule, target } => resolved::decide(policy, snapshot, &alert, rule, target, now),
         Event::Due { new_attempt } => match open(snapshot) {
             Ok(heal) => due::decide(policy, heal, &snapshot.load, new_attempt, now),
             Err(reason) => Plan::nothing(reason),
@@ -153,7 +153,7 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
             on_attempt(policy, snapshot, attempt, now, |draft, _| attempt::started(draft, handle, what))
         }
         Event::Finished { attempt, outcome } => {
-            on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::finished(draft, attempt, outcome))
+            on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::finished(draft, &attempt, outcome))
         }
         Event::TakenOver { attempt } => on_attempt(policy, snapshot, attempt, now, attempt::taken_over),
     }

@@ -13,7 +13,7 @@ use crate::domain::reason::Reason;
 pub fn decide(
     policy: &Policy,
     snapshot: &Snapshot,
-    alert: Alert,
+    alert: &Alert,
     rule: String,
     target: Target,
     now: Timestamp,
@@ -30,7 +30,7 @@ pub fn decide(
 }
 
 /// No open heal is about the alert: only remember that it resolved, so that an older firing message is recognised.
-fn remember(episode: Option<&Episode>, alert: Alert, rule: String, target: Target, now: Timestamp) -> Plan {
+fn remember(episode: Option<&Episode>, alert: &Alert, rule: String, target: Target, now: Timestamp) -> Plan {
     let fingerprint = alert.fingerprint;
     let ends_at = alert.ends_at.or(Some(now));
     let is_known = episode.is_some_and(|known| known.status == AlertStatus::Resolved && known.ends_at >= ends_at);
@@ -51,7 +51,7 @@ fn remember(episode: Option<&Episode>, alert: Alert, rule: String, target: Targe
     plan
 }
 
-fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: Alert, now: Timestamp) -> Plan {
+fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Timestamp) -> Plan {
     let fingerprint = alert.fingerprint;
     if heal.alerts[index].status == AlertStatus::Resolved {
         return Plan::nothing(Reason::AlreadyKnown { alert: fingerprint });
