@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::apply::{Applied, LEASE, WATCHDOG_GRACE, earlier, id_text, is_acting, later};
+use super::apply::{Applied, LEASE, earlier, id_text, is_acting, later};
 use super::session::{Session, decode_heal, millis, timestamp, unreadable};
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::guard::Load;
@@ -14,9 +14,13 @@ use crate::domain::heal::{AttemptId, Heal, HealId};
 use crate::domain::reason::Reason;
 use crate::store::{Advanced, StoreError};
 
+/// The state in which heals wait for leave to act.
+const WAITING: &str = "pending";
+/// The states of open heals in the order they are looked at: what may end comes before what wants to begin.
+const OPEN_STATES: [&str; 4] = ["acting", "verifying", "awaiting_approval", WAITING];
 /// The window of the limits per hour.
 const HOUR: Duration = Duration::from_hours(1);
-/// When to look again at a heal that was due and yet did not change: soon, but not in a busy loop.
+/// When to look again at a heal that was due and yet did not change, or that waits for room: soon, but not in a busy loop.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// When to look again at a heal that cannot be read or written: one such heal must not keep the others waiting.
 const LOOK_AGAIN_AFTER_ERROR: Duration = Duration::from_mins(5);
@@ -30,33 +34,61 @@ struct Running {
 }
 
 impl Session {
-    /// Decides on heals that are due, the longest due first.
+    /// Decides on heals that are due: first those whose end may make room, then those that wait for room.
     pub(super) fn advance_due(&self, policy: &Policy, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
-        let due = self.due_heals(limit, now)?;
-        let mut running = if due.is_empty() { Running::default() } else { self.running(now)? };
         let mut advanced = Advanced::default();
-        for id in due {
-            match self.apart(|session| session.advance(policy, id, &running, now)) {
-                Ok(Applied { heal: Some(heal), changed: true, start_action, was_acting, .. }) => {
-                    // The next heal's guards must see what this one took or gave back.
-                    if was_acting || is_acting(&heal) {
-                        running = self.running(now)?;
-                    }
-                    if start_action {
-                        advanced.to_start.push(heal.clone());
-                    }
-                    advanced.changed.push(heal);
-                }
-                Ok(_) => self.postpone(id, later(now, LOOK_AGAIN))?,
-                Err(error) if self.gave_up() => return Err(error),
-                Err(error) => {
-                    tracing::error!(heal = %id, %error, again_in = ?LOOK_AGAIN_AFTER_ERROR, "a due heal cannot go on");
-                    self.postpone(id, later(now, LOOK_AGAIN_AFTER_ERROR))?;
+        let mut running = self.running(now)?;
+        let mut saturated = false;
+        let mut room = limit;
+        for state in OPEN_STATES {
+            let due = self.due_heals(state, room, now)?;
+            room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+            for id in due {
+                saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
+                if saturated && state == WAITING {
+                    // The others wait for the same; each keeps its place, and nothing is written for them.
+                    break;
                 }
             }
         }
-        advanced.next_due = self.next_due()?;
+        advanced.next_due = self.next_due(saturated, now)?;
         Ok(advanced)
+    }
+
+    /// Decides on one due heal; answers whether no further heal may begin to act now.
+    fn advance_one(
+        &self,
+        policy: &Policy,
+        id: HealId,
+        running: &mut Running,
+        advanced: &mut Advanced,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let applied = match self.apart(|session| session.advance(policy, id, running, now)) {
+            Ok(applied) => applied,
+            Err(error) if self.gave_up() => return Err(error),
+            Err(error) => {
+                tracing::error!(heal = %id, %error, again_in = ?LOOK_AGAIN_AFTER_ERROR, "a due heal cannot go on");
+                self.postpone(id, later(now, LOOK_AGAIN_AFTER_ERROR))?;
+                return Ok(false);
+            }
+        };
+        let Applied { heal, changed, start_action, was_acting, saturated, .. } = applied;
+        match heal {
+            Some(heal) if changed => {
+                // The next heal's guards must see what this one took or gave back.
+                if was_acting || is_acting(&heal) {
+                    *running = self.running(now)?;
+                }
+                if start_action {
+                    advanced.to_start.push(heal.clone());
+                }
+                advanced.changed.push(heal);
+            }
+            _ if saturated => {}
+            _ => self.postpone(id, later(now, LOOK_AGAIN))?,
+        }
+        Ok(saturated)
     }
 
     fn advance(&self, policy: &Policy, id: HealId, running: &Running, now: Timestamp) -> Result<Applied, StoreError> {
@@ -118,11 +150,11 @@ impl Session {
         Ok(())
     }
 
-    fn due_heals(&self, limit: u32, now: Timestamp) -> Result<Vec<HealId>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT id FROM heal WHERE ended_at IS NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2")?;
-        let mut rows = statement.query(params![millis(now), limit])?;
+    fn due_heals(&self, state: &str, limit: u32, now: Timestamp) -> Result<Vec<HealId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id FROM heal WHERE ended_at IS NULL AND state = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
+        )?;
+        let mut rows = statement.query(params![state, millis(now), limit])?;
         let mut due = Vec::new();
         while let Some(row) = rows.next()? {
             due.push(heal_id(row, 0)?);
@@ -130,10 +162,18 @@ impl Session {
         Ok(due)
     }
 
-    fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT MIN(due_at) FROM heal WHERE ended_at IS NULL")?;
-        let due: Option<i64> = statement.query_row([], |row| row.get(0))?;
-        due.map(timestamp).transpose()
+    /// When the next heal is due. While no heal may begin, those that wait for that are asked again after a pause:
+    /// the end of an action asks them sooner, but a limit can also be raised without any action ending.
+    fn next_due(&self, saturated: bool, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT MIN(due_at) FROM heal WHERE ended_at IS NULL AND state = ?1")?;
+        let mut next: Option<i64> = None;
+        for state in OPEN_STATES {
+            let due: Option<i64> = statement.query_row([state], |row| row.get(0))?;
+            let due = due.map(|due| if saturated && state == WAITING { due.max(later(now, LOOK_AGAIN)) } else { due });
+            next = next.into_iter().chain(due).min();
+        }
+        next.map(timestamp).transpose()
     }
 
     fn postpone(&self, id: HealId, due_at: i64) -> Result<(), StoreError> {
@@ -171,7 +211,7 @@ impl Session {
             statement.query_row(params![target, id_text(id.0)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((holder, due_at)) = holder else { return Ok(None) };
         let holder = holder.parse().map_err(|error| unreadable("heal's identity", &error))?;
-        let deadline = earlier(timestamp(due_at)?, WATCHDOG_GRACE);
+        let deadline = earlier(timestamp(due_at)?, Heal::WATCHDOG_GRACE);
         Ok(Some((HealId(holder), timestamp(deadline)?)))
     }
 }

@@ -17,8 +17,6 @@ use crate::store::StoreError;
 
 /// How long an attempt belongs to the process that began it unless it says again that it lives.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-/// How long after an attempt's deadline the engine, which watches it, may take to say how it ended.
-pub(super) const WATCHDOG_GRACE: Duration = Duration::from_secs(5);
 /// Attempts are remembered for twice the window that limits look at.
 const ATTEMPT_MEMORY: Duration = Duration::from_hours(2);
 
@@ -32,6 +30,8 @@ pub(super) struct Applied {
     pub(super) start_action: bool,
     /// Whether the heal acted before.
     pub(super) was_acting: bool,
+    /// See [`Plan::saturated`].
+    pub(super) saturated: bool,
     pub(super) reason: Reason,
 }
 
@@ -57,7 +57,7 @@ impl Session {
     }
 
     fn write_plan(&self, before: Option<Heal>, plan: Plan, now: Timestamp) -> Result<Applied, StoreError> {
-        let Plan { heal, episodes, messages, start_action, reason } = plan;
+        let Plan { heal, episodes, messages, start_action, saturated, reason } = plan;
         let changed = heal.is_some() || !episodes.is_empty();
         let was_acting = before.as_ref().is_some_and(is_acting);
         if let Some(heal) = &heal {
@@ -75,7 +75,7 @@ impl Session {
         for episode in &episodes {
             self.write_episode(episode)?;
         }
-        Ok(Applied { heal: heal.or(before), changed, start_action, was_acting, reason })
+        Ok(Applied { heal: heal.or(before), changed, start_action, was_acting, saturated, reason })
     }
 
     fn write_heal(&self, heal: &Heal, is_new: bool, start_action: bool, now: Timestamp) -> Result<(), StoreError> {
@@ -97,7 +97,7 @@ impl Session {
                 ":rule": heal.rule,
                 ":target": heal.target.as_str(),
                 ":state": heal.phase.name(),
-                ":due_at": due_millis(heal),
+                ":due_at": heal.due_at().map(millis_up),
                 ":action_target": acting_on.as_ref().map(Target::as_str),
                 ":lease_owner": start_action.then(|| id_text(self.owner)),
                 ":lease_until": start_action.then(|| later(now, LEASE)),
@@ -181,12 +181,6 @@ impl Session {
 /// Whether an attempt of the heal is under way.
 pub(super) const fn is_acting(heal: &Heal) -> bool {
     matches!(heal.phase, Phase::Acting(_))
-}
-
-/// When the store hands the heal to be decided on.
-fn due_millis(heal: &Heal) -> Option<i64> {
-    let due = heal.due_at()?;
-    Some(if is_acting(heal) { later(due, WATCHDOG_GRACE) } else { millis_up(due) })
 }
 
 /// `span` after `at`, as the store keeps it.
