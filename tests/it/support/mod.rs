@@ -1,1 +1,3 @@
 //! What several test files share: real parts to start and stop, and payloads.
+
+pub mod engine;
