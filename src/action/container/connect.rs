@@ -192,6 +192,18 @@ fn pem_problem(error: &rustls::pki_types::pem::Error) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_client_that_looks_sends_nothing_else() {
+        let host = DockerHost { name: "h".into(), address: "unix:///nowhere/engine.sock".into(), tls: None };
+        let connector = Connector::new(&host, Arc::new(crate::clock::SystemClock)).unwrap();
+        let restart = async |reach| {
+            let docker = connector.client(reach).unwrap();
+            docker.restart_container("ui", None).await.unwrap_err().to_string()
+        };
+        assert_eq!(restart(Reach::Look).await, "this client only looks");
+        assert!(restart(Reach::Act).await.contains("client error (Connect)"), "the other one tries");
+    }
+
     #[test]
     fn a_noticeable_difference_of_clocks_is_taken_out() {
         let skew = Skew::default();

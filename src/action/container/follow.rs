@@ -87,26 +87,19 @@ impl ContainerAction {
 
 /// Judges a container by how it is now and how it was right after the deed.
 fn stand(seen: &Seen, after: &After, now: Timestamp) -> Standing {
-    let After { deed, at, restart_count } = after;
-    let again = seen.restart_count - restart_count;
-    let ran = Duration::try_from(now.duration_since(*at)).unwrap_or_default();
+    let ran = Duration::try_from(now.duration_since(after.at)).unwrap_or_default();
+    let again = seen.restart_count - after.restart_count;
+    let story = format!("container {} was {} and {}", seen.label(), after.deed, seen.doing());
     match (seen.condition, seen.health) {
-        (Condition::Stopped, _) => Standing::Broken(format!("container {seen} after it was {deed}")),
         (Condition::Running | Condition::Restarting, _) if again > 0 => {
-            let (label, exit) = (seen.label(), &seen.exit);
-            Standing::Broken(format!(
-                "container {label} does not stay up: its restart policy had to restart it {again} more times after it \
-                 was {deed}; it {exit}"
-            ))
+            Standing::Broken(format!("{story}; it does not stay up, its restart policy restarted it {again}×"))
         }
-        (Condition::Running, Some(Health::Unhealthy(_))) => {
-            Standing::Broken(format!("container {seen} after it was {deed}"))
-        }
-        (Condition::Running, Some(Health::Healthy)) => Standing::Well(format!("container {seen} after it was {deed}")),
-        (Condition::Running, None) if ran >= SETTLE => Standing::Well(format!("container {seen} after it was {deed}")),
-        (Condition::Running | Condition::Restarting, _) => Standing::Open(format!("container {seen}")),
+        (Condition::Stopped, _) | (Condition::Running, Some(Health::Unhealthy(_))) => Standing::Broken(story),
+        (Condition::Running, Some(Health::Healthy)) => Standing::Well(story),
+        (Condition::Running, None) if ran >= SETTLE => Standing::Well(story),
+        (Condition::Running | Condition::Restarting, _) => Standing::Open(story),
         (Condition::Paused | Condition::Removing | Condition::Dead, _) => {
-            Standing::Broken(format!("container {seen} after it was {deed}; somebody else is at work on it"))
+            Standing::Broken(format!("{story}; somebody else is at work on it"))
         }
     }
 }

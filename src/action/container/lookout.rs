@@ -138,7 +138,7 @@ pub(super) fn judge(seen: &Seen, symptom_since: Timestamp, skew: &Skew) -> Verdi
             Verdict::Leave(format!("container {seen}; its first health checks are still to come"))
         }
         (Condition::Running, None | Some(Health::Healthy)) if skew.to_ours(seen.started_at) > symptom_since => {
-            Verdict::Leave(format!("container {seen}, so it was already restarted after {symptom_since}"))
+            Verdict::Leave(format!("container {seen}, so it was already restarted after {symptom_since:.0}"))
         }
         (Condition::Running | Condition::Stopped, _) => Verdict::Act,
     }

@@ -128,23 +128,25 @@ pub(super) fn label(name: &str, id: &str) -> String {
     format!("{name} ({})", id.get(..12).unwrap_or(id))
 }
 
+impl Seen {
+    /// What it does, as the end of a sentence that begins with its name.
+    pub(super) fn doing(&self) -> String {
+        match (self.condition, self.health) {
+            (Condition::Running, Some(health)) => format!("runs since {:.0}, {health}", self.started_at),
+            (Condition::Running, None) => format!("runs since {:.0}", self.started_at),
+            (Condition::Stopped, _) if self.started_at <= Timestamp::UNIX_EPOCH => "was never started".to_owned(),
+            (Condition::Stopped, _) => self.exit.to_string(),
+            (Condition::Paused, _) => "is paused".to_owned(),
+            (Condition::Restarting, _) => format!("{} and is being restarted by its restart policy", self.exit),
+            (Condition::Removing, _) => "is being removed".to_owned(),
+            (Condition::Dead, _) => "is dead: the engine failed to remove it".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.label())?;
-        match (self.condition, self.health) {
-            (Condition::Running, health) => {
-                write!(f, "runs since {}", self.started_at)?;
-                health.map_or(Ok(()), |health| write!(f, ", {health}"))
-            }
-            (Condition::Stopped, _) if self.started_at <= Timestamp::UNIX_EPOCH => f.write_str("was never started"),
-            (Condition::Stopped, _) => self.exit.fmt(f),
-            (Condition::Paused, _) => f.write_str("is paused"),
-            (Condition::Restarting, _) => {
-                write!(f, "is being restarted by its restart policy after it {}", self.exit)
-            }
-            (Condition::Removing, _) => f.write_str("is being removed"),
-            (Condition::Dead, _) => f.write_str("is dead: the engine failed to remove it"),
-        }
+        write!(f, "{} {}", self.label(), self.doing())
     }
 }
 

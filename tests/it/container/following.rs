@@ -5,14 +5,14 @@ use std::time::Duration;
 use autoheal::action::{Action as _, Progress};
 
 use super::{HOST, Task, action, done, followed, named, ready, says};
-use crate::support::engine::{Engine, Recipe};
+use crate::support::engine::{BadEngine, Engine, Recipe};
 
 #[tokio::test]
 async fn a_container_that_exits_again_failed() {
     let engine = Engine::get();
     let container = engine.run(Recipe::script("test -e /tmp/once && exit 7; touch /tmp/once; exec sleep 3600")).await;
     let outcome = done(&action(&[engine.host(HOST)]), &Task::new(named(&container.name)).assign()).await;
-    says(&outcome, "failed", &[&container.name, "exited with code 7", "after it was restarted"]);
+    says(&outcome, "failed", &[&container.name, "was restarted and exited with code 7"]);
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_container_that_its_restart_policy_keeps_restarting_failed() {
     let script = "test -e /tmp/once && exit 7; touch /tmp/once; exec sleep 3600";
     let container = engine.run(Recipe::script(script).always_restarting()).await;
     let outcome = done(&action(&[engine.host(HOST)]), &Task::new(named(&container.name)).assign()).await;
-    says(&outcome, "failed", &["does not stay up", "code 7"]);
+    says(&outcome, "failed", &["was restarted and", "does not stay up"]);
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_container_that_stays_unhealthy_failed() {
     let container = engine.run(Recipe::idle().health("false", Duration::from_secs(1))).await;
     container.until("unhealthy", is_unhealthy).await;
     let outcome = done(&action(&[engine.host(HOST)]), &Task::new(named(&container.name)).assign()).await;
-    says(&outcome, "failed", &["unhealthy (1 failed checks in a row)", "after it was restarted"]);
+    says(&outcome, "failed", &["was restarted and runs since", "unhealthy (1 failed"]);
 }
 
 #[tokio::test]
@@ -83,7 +83,8 @@ async fn an_engine_that_is_away_for_a_moment_fails_nothing() {
     let assignment = Task::new(named(&container.name)).assign();
     let handle = ready(here.look(&assignment).await);
     let (handle, _) = here.start(&assignment, &handle).await.unwrap();
-    let away = action(&[crate::support::engine::BadEngine::that_is_gone().host(HOST)]);
+    let gone = BadEngine::that_is_gone();
+    let away = action(&[gone.host(HOST)]);
     assert!(matches!(away.poll(&assignment, &handle).await, Progress::Running { .. }));
     says(&followed(&here, &assignment, &handle).await, "done", &[]);
 }

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::task::JoinSet;
 
-use super::{HOST, Task, action, done, looked, named, says, service};
+use super::{HOST, Task, action, done, looked, named, now, says, service};
 use crate::support::engine::{BadEngine, Engine, Recipe};
 
 #[tokio::test]
@@ -73,9 +73,43 @@ async fn an_engine_that_does_not_let_us_or_talks_nonsense() {
 }
 
 #[tokio::test]
+async fn an_answer_that_gets_lost_is_no_reason_to_restart_twice() {
+    let engine = Engine::get();
+    let container = engine.run(Recipe::stubborn()).await;
+    let stopped = engine.run(Recipe::idle().not_started()).await;
+    let lossy = BadEngine::that_loses_answers(&engine);
+    let action = action(&[lossy.host(HOST)]);
+    says(&done(&action, &Task::new(named(&container.name)).assign()).await, "done", &["restarted"]);
+    assert_eq!((container.times("restart").await, container.times("die").await), (1, 1));
+    says(&done(&action, &Task::new(named(&stopped.name)).assign()).await, "done", &["started"]);
+    assert_eq!(stopped.times("start").await, 1);
+}
+
+#[tokio::test]
+async fn an_engine_whose_clock_is_off_is_understood() {
+    // Its clock is an hour ahead: this container started ten minutes ago, which by our clock is yet to come.
+    let hour = Duration::from_hours(1);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(now() + hour)).unwrap();
+    let started = now() + hour - Duration::from_mins(10);
+    let body = format!(
+        r#"{{"Id": "0123456789abcdef", "Name": "/ui", "Config": {{}},
+            "State": {{"Status": "running", "Running": true, "Pid": 7, "StartedAt": "{started}"}}}}"#
+    );
+    let engine = BadEngine::that_says(format!(
+        "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let action = action(&[engine.host(HOST)]);
+    let task = |minutes| Task::new(named("ui")).symptom_since(now() - Duration::from_mins(minutes)).assign();
+    assert!(matches!(action.look(&task(5)).await, Look::Ready { .. }), "it last started before the alert");
+    says(&looked(&action, &task(15)).await, "not needed", &["already restarted after"]);
+}
+
+#[tokio::test]
 async fn a_text_that_is_no_name_is_refused_before_any_request() {
     // Nobody is there to be asked: had a request been made, this would be unreachable.
-    let action = action(&[BadEngine::that_is_gone().host(HOST)]);
+    let gone = BadEngine::that_is_gone();
+    let action = action(&[gone.host(HOST)]);
     for name in ["../volumes/prune?", "ui/kill", "ui?signal=KILL", "", "ui\r\nX: y"] {
         let outcome = looked(&action, &Task::new(named(name)).assign()).await;
         says(&outcome, "refused", &["is no container name"]);

@@ -15,7 +15,7 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 const IMAGE: &str = "autoheal-test/busybox:latest";
@@ -280,6 +280,32 @@ impl BadEngine {
     /// Takes connections and never answers.
     pub fn that_hangs() -> Self {
         Self::that_says("")
+    }
+
+    /// Passes everything on to the engine, but the answers to requests that change something get lost.
+    pub fn that_loses_answers(engine: &Engine) -> Self {
+        let (directory, path) = Self::path();
+        let listener = UnixListener::bind(&path).unwrap();
+        let socket = engine.address.trim_start_matches("unix://").to_owned();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut engine = UnixStream::connect(&socket).await.unwrap();
+                open.spawn(async move {
+                    let mut request = vec![0; 4096];
+                    let length = stream.read(&mut request).await.unwrap_or(0);
+                    engine.write_all(&request[..length]).await.unwrap();
+                    if request.starts_with(b"POST") {
+                        drop(stream);
+                        let _ = engine.read(&mut request).await;
+                    } else {
+                        let _ = tokio::io::copy_bidirectional(&mut stream, &mut engine).await;
+                    }
+                });
+            }
+        });
+        Self { address: format!("unix://{}", path.display()), _directory: directory, _serving: serving }
     }
 
     /// A socket file nobody listens on any more.
