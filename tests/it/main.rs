@@ -3,4 +3,5 @@
 
 mod store_contract;
 mod store_sqlite;
+mod container;
 mod support;
