@@ -1,1 +1,11 @@
 //! What several test files share: real parts to start and stop, and payloads.
+
+pub mod message;
+pub mod slack;
+pub mod smtp;
+
+/// Installs the TLS provider, as `main` does.
+pub fn install_tls() {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
