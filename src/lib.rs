@@ -21,4 +21,6 @@ pub mod store;
 pub mod action;
 pub mod notify;
 
+pub mod engine;
+
 pub mod config;

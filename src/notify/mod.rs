@@ -1,14 +1,19 @@
 //! Notifiers: how people are told. [`message`] renders purely; each notifier only carries.
 
+mod answer;
 pub mod email;
 pub mod message;
 pub mod slack;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::message::{Audience, Channel};
 use crate::store::Outgoing;
+use crate::tls::TlsError;
 
 /// A message did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,14 +34,36 @@ pub enum NotifyError {
     },
 }
 
-/// Carries one message to one channel.
+/// Carries messages to one channel.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Delivers once, within `deadline`. Answers what the other side said.
+    /// Delivers once, within the notifier's own time limits. Answers what the other side said.
     ///
     /// # Errors
     /// Retryable or permanent, as the other side's answer tells.
     async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError>;
+}
+
+/// A notifier cannot be built from its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The webhook's address is none. It is a secret, so it is not shown.
+    #[error("webhookUrl is no http or https address")]
+    WebhookUrl,
+    /// A TLS option cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// One channel cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("{channel}: {error}")]
+pub struct ChannelError {
+    /// The channel's name.
+    pub channel: String,
+    /// Why.
+    #[source]
+    pub error: BuildError,
 }
 
 /// One integration of a receiver, as configured.
@@ -48,6 +75,29 @@ pub enum NotifierSettings {
     Email(email::EmailSettings),
 }
 
+impl NotifierSettings {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Slack(_) => "slack",
+            Self::Email(_) => "email",
+        }
+    }
+
+    const fn audience(&self) -> Audience {
+        match self {
+            Self::Slack(_) => Audience::Everything,
+            Self::Email(_) => Audience::Ends,
+        }
+    }
+
+    fn build(&self) -> Result<Arc<dyn Notifier>, BuildError> {
+        Ok(match self {
+            Self::Slack(settings) => Arc::new(slack::SlackNotifier::new(settings)?),
+            Self::Email(settings) => Arc::new(email::EmailNotifier::new(settings)?),
+        })
+    }
+}
+
 /// One receiver, as configured.
 #[derive(Debug, Clone)]
 pub struct ReceiverSettings {
@@ -55,4 +105,43 @@ pub struct ReceiverSettings {
     pub name: String,
     /// Its integrations, each becoming the channel `<name>/<integration>`.
     pub integrations: Vec<NotifierSettings>,
+}
+
+impl ReceiverSettings {
+    /// The integrations with their channels. A second integration of the same kind is numbered, because a channel's
+    /// name is what the outbox remembers.
+    fn channels(&self) -> impl Iterator<Item = (Channel, &NotifierSettings)> {
+        self.integrations.iter().enumerate().map(|(index, integration)| {
+            let kind = integration.name();
+            let earlier = self.integrations[..index].iter().filter(|earlier| earlier.name() == kind).count();
+            let name = match earlier {
+                0 => format!("{}/{kind}", self.name),
+                _ => format!("{}/{kind}-{}", self.name, earlier + 1),
+            };
+            (Channel { name, audience: integration.audience() }, integration)
+        })
+    }
+}
+
+/// The channels of every receiver, by receiver name.
+#[must_use]
+pub fn channels(receivers: &[ReceiverSettings]) -> BTreeMap<String, Vec<Channel>> {
+    let of = |receiver: &ReceiverSettings| receiver.channels().map(|(channel, _)| channel).collect();
+    receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
+}
+
+/// Builds the notifier of every channel, by channel name.
+///
+/// # Errors
+/// Every channel that cannot be built, not only the first.
+pub fn build(receivers: &[ReceiverSettings]) -> Result<BTreeMap<String, Arc<dyn Notifier>>, Vec<ChannelError>> {
+    let mut notifiers = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (channel, settings) in receivers.iter().flat_map(ReceiverSettings::channels) {
+        match settings.build() {
+            Ok(notifier) => drop(notifiers.insert(channel.name, notifier)),
+            Err(error) => errors.push(ChannelError { channel: channel.name, error }),
+        }
+    }
+    if errors.is_empty() { Ok(notifiers) } else { Err(errors) }
 }

@@ -4,4 +4,6 @@
 mod store_contract;
 mod store_sqlite;
 mod container;
+mod notify_email;
+mod notify_slack;
 mod support;

@@ -2,3 +2,12 @@
 
 pub mod sighting;
 pub mod engine;
+pub mod message;
+pub mod slack;
+pub mod smtp;
+
+/// Installs the TLS provider, as `main` does.
+pub fn install_tls() {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,316 @@
+//! The outbox's courier: claims messages that are due and carries each to its channel.
+//!
+//! Every channel is a [`Lane`] with at most one message under way, so that a channel that hangs delays only itself. In
+//! a lane messages go in the order they were written. When one cannot be delivered the lane pauses, and the message
+//! comes back when its own back-off is over; until then messages of other heals may pass it, messages of the same heal
+//! may not. So a channel's outage keeps every story in order, and one message that is refused again and again holds
+//! up only its own heal.
+//!
+//! Delivery is at least once: a message leaves the outbox when its result is committed, and a process that dies
+//! between sending and committing sends it again, under the same identity.
+
+mod lane;
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::notify::{Notifier, NotifyError};
+use crate::store::{DeliveryResult, Outgoing, Store, StoreError};
+use lane::{Lane, Next, backoff};
+
+/// Messages claimed at once.
+const BATCH: u32 = 64;
+/// A notifier has limits of its own; this one is for a notifier that forgets. It is shorter than a claim, so that a
+/// message is never claimed anew while it is under way.
+const SEND_LIMIT: Duration = Duration::from_secs(50);
+/// A message that could not be delivered for this long is given up.
+const MAX_AGE: Duration = Duration::from_hours(24);
+/// Longest time without looking into the outbox, whatever it said was next.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+/// Pauses between tries to commit a result.
+const RECORD_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// What became of one try, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The other side took it.
+    Sent,
+    /// It will be tried again.
+    Retried,
+    /// It was given up.
+    Dead,
+}
+
+impl Delivery {
+    /// The word for a failure in metrics; `None` when the message arrived.
+    #[must_use]
+    pub const fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Sent => None,
+            Self::Retried => Some("retried"),
+            Self::Dead => Some("dead"),
+        }
+    }
+}
+
+/// Is told of every try: the channel's name and what became of it.
+pub type OnDelivery = Arc<dyn Fn(&str, Delivery) + Send + Sync>;
+
+/// Carries messages from the outbox to their channels.
+pub struct Courier {
+    store: Arc<dyn Store>,
+    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    clock: Arc<dyn Clock>,
+    wake: Arc<Notify>,
+    on_delivery: OnDelivery,
+}
+
+/// A try has ended and its result is committed.
+struct Settled {
+    outgoing: Outgoing,
+    result: DeliveryResult,
+    /// How long the other side wants to be left alone.
+    pause: Option<Duration>,
+}
+
+impl Courier {
+    /// A courier for these channels; `wake` says that messages may be due.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+        clock: Arc<dyn Clock>,
+        wake: Arc<Notify>,
+        on_delivery: OnDelivery,
+    ) -> Self {
+        Self { store, notifiers, clock, wake, on_delivery }
+    }
+
+    /// Delivers until told to stop; then finishes what is under way, but no longer than `grace`. What is not delivered
+    /// stays in the outbox.
+    pub async fn run(self, stop: CancellationToken, grace: Duration) {
+        let courier = Arc::new(self);
+        let mut round = Round {
+            courier: Arc::clone(&courier),
+            lanes: HashMap::new(),
+            tasks: JoinSet::new(),
+            channels: HashMap::new(),
+        };
+        while !stop.is_cancelled() {
+            let idle = round.claim().await;
+            round.start();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = courier.wake.notified() => {}
+                () = tokio::time::sleep(idle) => {}
+                Some(ended) = round.tasks.join_next_with_id() => round.settle(ended),
+            }
+            while let Some(ended) = round.tasks.try_join_next_with_id() {
+                round.settle(ended);
+            }
+        }
+        let finish = async { while round.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, finish).await.is_err() {
+            info!(messages = round.tasks.len(), "messages under way did not finish in time; they stay in the outbox");
+        }
+        round.tasks.shutdown().await;
+    }
+}
+
+/// The courier at work.
+struct Round {
+    courier: Arc<Courier>,
+    lanes: HashMap<String, Lane>,
+    tasks: JoinSet<Settled>,
+    /// Whose message each task carries.
+    channels: HashMap<Id, String>,
+}
+
+impl Round {
+    /// Claims what is due and sorts it into lanes. Answers how long to rest.
+    async fn claim(&mut self) -> Duration {
+        loop {
+            let now = self.courier.clock.now();
+            let (claimed, next_due) = match self.courier.store.claim_messages(BATCH, now).await {
+                Ok(claimed) => claimed,
+                Err(StoreError::Closed) => return MAX_IDLE,
+                Err(error) => {
+                    warn!(%error, "the outbox cannot be read; trying again");
+                    return RECORD_PAUSE.1;
+                }
+            };
+            let is_full = claimed.len() == BATCH as usize;
+            let mut is_news = false;
+            for outgoing in claimed {
+                is_news |= self.lanes.entry(outgoing.channel.clone()).or_default().push(outgoing);
+            }
+            // A full batch may have more behind it, unless it only repeats what waits here already.
+            if !(is_full && is_news) {
+                let resumes = self.lanes.values().filter_map(|lane| lane.resumes_at(now)).min();
+                let next = next_due.into_iter().chain(resumes).min();
+                return next.map_or(MAX_IDLE, |at| until(now, at).min(MAX_IDLE));
+            }
+        }
+    }
+
+    /// Puts the next message of every free lane under way.
+    fn start(&mut self) {
+        let now = self.courier.clock.now();
+        for (channel, lane) in &mut self.lanes {
+            if let Some(next) = lane.next(now) {
+                let task = self.tasks.spawn(Arc::clone(&self.courier).deliver(next));
+                self.channels.insert(task.id(), channel.clone());
+            }
+        }
+        self.lanes.retain(|_, lane| !lane.is_idle(now));
+    }
+
+    fn settle(&mut self, ended: Result<(Id, Settled), JoinError>) {
+        let now = self.courier.clock.now();
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(lane) = self.channels.remove(&id).and_then(|channel| self.lanes.get_mut(&channel)) else { return };
+        match ended {
+            Ok((_, settled)) => lane.settle(&settled.outgoing, &settled.result, settled.pause, now),
+            Err(error) => {
+                error!(%error, "a delivery broke down; the message comes back");
+                lane.abandon();
+            }
+        }
+    }
+}
+
+impl Courier {
+    /// One try of one message: sends it and commits what became of it.
+    async fn deliver(self: Arc<Self>, next: Next) -> Settled {
+        let Next { outgoing, failures } = next;
+        let answer = self.send(&outgoing).await;
+        let (result, pause) = judge(&outgoing, failures, answer, self.clock.now());
+        log(&outgoing, &result);
+        let told = match result {
+            DeliveryResult::Sent => Delivery::Sent,
+            DeliveryResult::Retry { .. } => Delivery::Retried,
+            DeliveryResult::Dead { .. } => Delivery::Dead,
+        };
+        (self.on_delivery)(&outgoing.channel, told);
+        self.record(&outgoing, &result).await;
+        Settled { outgoing, result, pause }
+    }
+
+    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+        let Some(notifier) = self.notifiers.get(&outgoing.channel) else {
+            let error = "the configuration has no such channel any more".to_owned();
+            return Err(NotifyError::Permanent { error });
+        };
+        let sending = AssertUnwindSafe(notifier.send(outgoing)).catch_unwind();
+        let retry = |error: &str| NotifyError::Retryable { error: error.to_owned(), after: None };
+        match tokio::time::timeout(SEND_LIMIT, sending).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(retry("the notifier broke down")),
+            Err(_) => Err(retry("the notifier did not finish in time")),
+        }
+    }
+
+    /// Commits the result, however long it takes: sending again because the store was busy would tell people twice.
+    async fn record(&self, outgoing: &Outgoing, result: &DeliveryResult) {
+        let mut pause = RECORD_PAUSE.0;
+        loop {
+            match self.store.message_result(outgoing.id, result.clone(), self.clock.now()).await {
+                Ok(()) => return,
+                Err(StoreError::Closed) => {
+                    warn!(channel = %outgoing.channel, message = %outgoing.id, "the store closed before a delivery was recorded; it may be repeated");
+                    return;
+                }
+                Err(error) => {
+                    warn!(channel = %outgoing.channel, message = %outgoing.id, %error, "a delivery cannot be recorded; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RECORD_PAUSE.1);
+                }
+            }
+        }
+    }
+}
+
+/// Says what became of a try: what was given up is an error, because a person waits for it in vain.
+fn log(outgoing: &Outgoing, result: &DeliveryResult) {
+    let Outgoing { channel, message, tries, .. } = outgoing;
+    let (heal, kind, tries) = (&message.heal.id, message.kind.as_str(), tries + 1);
+    match result {
+        DeliveryResult::Sent => debug!(%channel, %heal, kind, tries, "message delivered"),
+        DeliveryResult::Retry { at, error } => {
+            warn!(%channel, %heal, kind, tries, error, again_at = %at, "message not delivered; trying again");
+        }
+        DeliveryResult::Dead { error } => error!(
+            %channel, %heal, kind, tries, error,
+            "message given up; check the receiver with `autoheal notify test` and read the heal with `autoheal heals show`"
+        ),
+    }
+}
+
+/// What a notifier's answer means for the message, and how long the channel is to be left alone.
+fn judge(
+    outgoing: &Outgoing,
+    failures: u32,
+    answer: Result<String, NotifyError>,
+    now: Timestamp,
+) -> (DeliveryResult, Option<Duration>) {
+    match answer {
+        Ok(_) => (DeliveryResult::Sent, None),
+        Err(NotifyError::Permanent { error }) => (DeliveryResult::Dead { error }, None),
+        Err(NotifyError::Retryable { error, after }) if until(outgoing.created_at, now) >= MAX_AGE => {
+            (DeliveryResult::Dead { error: format!("not delivered within 24 hours, last: {error}") }, after)
+        }
+        Err(NotifyError::Retryable { error, after }) => {
+            let wait = backoff(outgoing.id, failures.saturating_add(1)).max(after.unwrap_or_default());
+            (DeliveryResult::Retry { at: now + wait, error }, after)
+        }
+    }
+}
+
+/// The time from one instant to a later one, or none.
+fn until(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod samples;
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{at, outgoing};
+    use super::*;
+
+    fn down(after: Option<Duration>) -> Result<String, NotifyError> {
+        Err(NotifyError::Retryable { error: "down".into(), after })
+    }
+
+    #[test]
+    fn what_may_pass_is_retried_after_the_longer_of_back_off_and_the_pause_asked_for() {
+        let hour = Duration::from_hours(1);
+        let retry = |second| DeliveryResult::Retry { at: at(second), error: "down".into() };
+        let sample = outgoing(256, 1);
+        assert_eq!(judge(&sample, 0, down(None), at(0)), (retry(5), None));
+        assert_eq!(judge(&sample, 2, down(None), at(0)), (retry(20), None));
+        assert_eq!(judge(&sample, 2, down(Some(hour)), at(0)), (retry(3600), Some(hour)));
+    }
+
+    #[test]
+    fn a_message_is_given_up_after_a_day_or_at_once_when_it_will_never_be_taken() {
+        let day = 24 * 3600;
+        let sample = outgoing(256, 1);
+        assert!(matches!(judge(&sample, 99, down(None), at(day - 1)).0, DeliveryResult::Retry { .. }));
+        let error = "not delivered within 24 hours, last: down".to_owned();
+        assert_eq!(judge(&sample, 99, down(None), at(day)).0, DeliveryResult::Dead { error });
+        let never = Err(NotifyError::Permanent { error: "no_service".into() });
+        assert_eq!(judge(&sample, 0, never, at(0)).0, DeliveryResult::Dead { error: "no_service".into() });
+    }
+}

@@ -1,0 +1,3 @@
+//! The engine: what happens after a delivery has been accepted.
+
+pub mod deliver;

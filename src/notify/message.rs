@@ -1,1 +1,0 @@
-//! Texts: what a message says, rendered purely for Slack, plain mail and HTML mail.

@@ -1,0 +1,112 @@
+//! HTML, as the second part of a mail: a card with a coloured bar, in the manner of Alertmanager's own mails. Styles
+//! are inline because mail programs throw style sheets away; nothing is loaded from anywhere.
+
+use super::text::link;
+use super::{AlertView, Story, Tone, fit};
+use crate::domain::message::Message;
+
+/// Longest HTML in bytes.
+pub const MAX_HTML: usize = 40 * 1024;
+
+/// Renders a message as an HTML page.
+#[must_use]
+pub fn render(message: &Message) -> String {
+    fit(message, MAX_HTML, page)
+}
+
+/// Escapes a text for element content and for quoted attributes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+const BODY: &str =
+    "margin:0;padding:20px;background:#f6f6f6;font:14px/1.6 'Helvetica Neue',Helvetica,Arial,sans-serif;color:#222";
+const CARD: &str = "max-width:600px;margin:0 auto;background:#fff;border:1px solid #e9e9e9;border-radius:3px";
+const BAR: &str = "padding:20px;color:#fff;font-size:16px;font-weight:500;border-radius:3px 3px 0 0";
+const CELL: &str = "padding:2px 12px 2px 0;vertical-align:top";
+const BUTTON: &str = "display:inline-block;padding:10px 20px;color:#fff;background:#348eda;border-radius:5px;text-decoration:none;font-weight:bold";
+
+fn page(story: &Story) -> String {
+    let colour = match story.tone {
+        Tone::Danger => "#E6522C",
+        Tone::Warning => "#B8860B",
+        Tone::Good => "#4C8C0A",
+    };
+    let mut out = String::new();
+    let mut put = |line: &str| {
+        out.push_str(line);
+        out.push('\n');
+    };
+    put("<!DOCTYPE html>");
+    put("<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">");
+    put(&format!("<title>{}</title></head>", escape(&story.subject)));
+    put(&format!("<body style=\"{BODY}\"><div style=\"{CARD}\">"));
+    put(&format!("<div style=\"{BAR};background:{colour}\">{}</div>", escape(&story.headline)));
+    put("<div style=\"padding:20px\">");
+    if let Some(link) = &story.alertmanager {
+        put(&format!("<p><a href=\"{}\" style=\"{BUTTON}\">View in Alertmanager</a></p>", escape(link)));
+    }
+    put("<table style=\"border-collapse:collapse\">");
+    for fact in &story.facts {
+        put(&format!("<tr><td style=\"{CELL}\"><b>{}</b></td>", fact.name));
+        put(&format!("<td style=\"{CELL}\">{}</td></tr>", value(&fact.value)));
+    }
+    put("</table>");
+    for alert in &story.alerts {
+        alert_lines(alert, &mut put);
+    }
+    if story.more_alerts > 0 {
+        put(&format!("<p>and {} more alerts</p>", story.more_alerts));
+    }
+    put("<hr style=\"border:0;border-top:1px solid #e9e9e9\"><p><b>Timeline</b>");
+    for entry in &story.timeline {
+        put(&format!("<br>{}", escape(entry)));
+    }
+    put("</p></div></div>");
+    put(&format!("<p style=\"text-align:center;color:#777\">Sent by autoheal, heal {}</p>", escape(&story.heal)));
+    put("</body></html>");
+    out
+}
+
+fn alert_lines(alert: &AlertView, put: &mut impl FnMut(&str)) {
+    put("<hr style=\"border:0;border-top:1px solid #e9e9e9\">");
+    put(&format!("<p><b>{}</b>", escape(&alert.title)));
+    for (title, pairs) in [("Labels", &alert.labels), ("Annotations", &alert.annotations)] {
+        if !pairs.is_empty() {
+            put(&format!("<br><b>{title}</b>"));
+            for (name, text) in pairs {
+                put(&format!("<br>{} = {}", escape(name), value(text)));
+            }
+        }
+    }
+    if alert.hidden > 0 {
+        put(&format!("<br>and {} more", alert.hidden));
+    }
+    if let Some(source) = &alert.source {
+        put(&format!("<br><a href=\"{}\">Source</a>", escape(source)));
+    }
+    put("</p>");
+}
+
+/// A value, as a link when it is a plain web address.
+fn value(text: &str) -> String {
+    let escaped = escape(text);
+    // A value that was cut is no address any more.
+    if link(text).is_some() && !text.ends_with('…') {
+        format!("<a href=\"{escaped}\">{escaped}</a>")
+    } else {
+        escaped
+    }
+}

@@ -1,0 +1,316 @@
+//! Texts: what a message says, rendered purely for Slack, plain mail and HTML mail.
+//!
+//! A [`Story`] holds what every form of a message shows, bounded and clean but not escaped; [`slack`], [`plain`] and
+//! [`html`] each know one form and its escaping, and [`fit`] gives up detail until a form is short enough.
+
+pub mod html;
+pub mod mail;
+pub mod plain;
+pub mod slack;
+mod subject;
+pub mod text;
+
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::domain::alert::{Alert, Labels};
+use crate::domain::duration;
+use crate::domain::heal::{Heal, HealStep};
+use crate::domain::message::{Message, MessageKind};
+use crate::domain::reason::Reason;
+use text::{line, link, percent};
+
+pub use subject::subject;
+
+/// How much of a heal is shown.
+#[derive(Debug, Clone, Copy)]
+struct Detail {
+    /// Alerts in full.
+    alerts: usize,
+    /// Labels, and likewise annotations, per alert.
+    pairs: usize,
+    /// Characters of one value.
+    value: usize,
+    /// Entries of the timeline.
+    timeline: usize,
+}
+
+/// From everything a person may want to the least that still tells the story. The last one is short whatever the
+/// alerts carry, which is what keeps every message within its bounds.
+const DETAILS: [Detail; 5] = [
+    Detail { alerts: 20, pairs: 40, value: 500, timeline: 20 },
+    Detail { alerts: 10, pairs: 30, value: 300, timeline: 12 },
+    Detail { alerts: 5, pairs: 20, value: 160, timeline: 8 },
+    Detail { alerts: 2, pairs: 12, value: 100, timeline: 5 },
+    Detail { alerts: 1, pairs: 3, value: 40, timeline: 3 },
+];
+
+/// Longest name of a label that is shown.
+const MAX_NAME: usize = 60;
+
+/// What the colour of a message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// A person is needed.
+    Danger,
+    /// Something is wrong and being worked on.
+    Warning,
+    /// It is well again.
+    Good,
+}
+
+/// One thing worth knowing, such as `Target`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is.
+    pub name: &'static str,
+    /// Its value; an address that passes [`text::link`] may be shown as a link.
+    pub value: String,
+}
+
+/// One alert as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertView {
+    /// Its name, status and since when.
+    pub title: String,
+    /// Its labels, `alertname` first.
+    pub labels: Vec<(String, String)>,
+    /// Its annotations.
+    pub annotations: Vec<(String, String)>,
+    /// How many labels and annotations are not shown.
+    pub hidden: usize,
+    /// Link to the expression that fired.
+    pub source: Option<String>,
+}
+
+/// Everything a message shows, bounded and on single lines, not yet escaped for any form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    /// The subject of a mail, the title in a chat.
+    pub subject: String,
+    /// The first line: what happened, and whether a person must do something.
+    pub headline: String,
+    /// Its colour.
+    pub tone: Tone,
+    /// Alertmanager's page for the alert.
+    pub alertmanager: Option<String>,
+    /// What was done, to what, how often, how it ended.
+    pub facts: Vec<Fact>,
+    /// The alerts.
+    pub alerts: Vec<AlertView>,
+    /// How many alerts are not shown.
+    pub more_alerts: usize,
+    /// The heal's story, oldest first.
+    pub timeline: Vec<String>,
+    /// The heal's identity, for `autoheal heals show`.
+    pub heal: String,
+}
+
+/// Renders with as much detail as `max` bytes allow.
+fn fit(message: &Message, max: usize, render: impl Fn(&Story) -> String) -> String {
+    let mut rendered = String::new();
+    for detail in DETAILS {
+        rendered = render(&Story::new(message, detail));
+        if rendered.len() <= max {
+            break;
+        }
+    }
+    rendered
+}
+
+impl Story {
+    /// The story with everything it may show.
+    #[must_use]
+    pub fn full(message: &Message) -> Self {
+        Self::new(message, DETAILS[0])
+    }
+
+    fn new(message: &Message, detail: Detail) -> Self {
+        let heal = &message.heal;
+        let alerts: Vec<_> =
+            heal.alerts.iter().take(detail.alerts).map(|alert| AlertView::new(alert, detail)).collect();
+        Self {
+            subject: subject(message),
+            headline: line(&headline(message), detail.value),
+            tone: tone(message.kind),
+            alertmanager: alertmanager_link(heal),
+            facts: facts(message, detail),
+            more_alerts: heal.alerts.len() - alerts.len(),
+            alerts,
+            timeline: timeline(heal, detail),
+            heal: heal.id.to_string(),
+        }
+    }
+}
+
+impl AlertView {
+    fn new(alert: &Alert, detail: Detail) -> Self {
+        let (labels, hidden_labels) = pairs(&alert.labels, detail);
+        let (annotations, hidden_annotations) = pairs(&alert.annotations, detail);
+        let status = alert.status.as_str();
+        Self {
+            title: match alert.ends_at {
+                Some(at) => format!("{status} from {} to {at}", alert.starts_at),
+                None => format!("{status} since {}", alert.starts_at),
+            },
+            labels,
+            annotations,
+            hidden: hidden_labels + hidden_annotations,
+            source: link(&alert.generator_url).filter(|source| source.len() <= detail.value * 2).map(str::to_owned),
+        }
+    }
+}
+
+/// Names and values as Alertmanager orders them: `alertname` first, the others by name.
+fn pairs(labels: &Labels, detail: Detail) -> (Vec<(String, String)>, usize) {
+    let (first, others): (Vec<_>, Vec<_>) = labels.iter().partition(|(name, _)| *name == "alertname");
+    let shown: Vec<_> = first
+        .into_iter()
+        .chain(others)
+        .take(detail.pairs)
+        .map(|(name, value)| (line(name, MAX_NAME.min(detail.value)), line(value, detail.value)))
+        .collect();
+    let hidden = labels.len() - shown.len();
+    (shown, hidden)
+}
+
+/// Alertmanager's list, filtered to the alert's name.
+fn alertmanager_link(heal: &Heal) -> Option<String> {
+    let base = link(heal.external_url.trim_end_matches('/')).filter(|base| base.len() <= 200)?;
+    let name = heal.alerts.first().map(Alert::name).filter(|name| !name.is_empty() && name.len() <= 100);
+    Some(name.map_or_else(
+        || format!("{base}/#/alerts"),
+        // The filter is a matcher, whose text is quoted as in Alertmanager's own interface.
+        |name| {
+            let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("{base}/#/alerts?filter={}", percent(&format!("{{alertname=\"{quoted}\"}}")))
+        },
+    ))
+}
+
+/// The name a person knows the trouble by.
+fn trouble(heal: &Heal) -> &str {
+    heal.alerts.first().map(Alert::name).filter(|name| !name.is_empty()).unwrap_or(&heal.rule)
+}
+
+const fn tone(kind: MessageKind) -> Tone {
+    match kind {
+        MessageKind::Exhausted | MessageKind::Suppressed | MessageKind::Firing => Tone::Danger,
+        MessageKind::Started | MessageKind::AttemptFailed => Tone::Warning,
+        MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved => Tone::Good,
+    }
+}
+
+/// What a person at night must know, in one line.
+fn headline(message: &Message) -> String {
+    let heal = &message.heal;
+    let name = line(trouble(heal), MAX_NAME);
+    let action = heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
+    let attempts = attempts_used(heal);
+    match message.kind {
+        MessageKind::Started => format!("autoheal is at work on {name}: {action}."),
+        MessageKind::AttemptFailed => {
+            let failure = last_failure(heal).map_or_else(String::new, |reason| format!(": {reason}"));
+            format!("It did not help{failure}. autoheal goes on: {}.", heal.reason)
+        }
+        MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
+        MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
+        MessageKind::Exhausted if heal.has_acted() => {
+            let noun = if attempts == 1 { "attempt" } else { "attempts" };
+            format!("A human is needed: {name} still fires after {attempts} {noun} on {}.", heal.target)
+        }
+        MessageKind::Exhausted => format!("A human is needed: {name} on {}: {}.", heal.target, heal.reason),
+        MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
+        MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),
+        MessageKind::Resolved => format!("{name} has resolved after {}.", rounded(heal.created_at, message.at)),
+    }
+}
+
+/// The latest failure in the story: why the attempt before this message did not heal.
+fn last_failure(heal: &Heal) -> Option<&Reason> {
+    heal.timeline.iter().rev().map(|entry| &entry.reason).find(|reason| {
+        matches!(
+            reason,
+            Reason::ActionFailed { .. }
+                | Reason::ActionRefused { .. }
+                | Reason::ActionTimedOut { .. }
+                | Reason::UnreachableTooLong { .. }
+                | Reason::NotVerified { .. }
+        )
+    })
+}
+
+fn attempts_used(heal: &Heal) -> u32 {
+    heal.steps.iter().map(|step| step.attempts_used).sum()
+}
+
+/// The time between two instants in whole seconds, because nobody reads milliseconds at night.
+fn rounded(from: Timestamp, to: Timestamp) -> String {
+    let took = Duration::try_from(to.duration_since(from)).unwrap_or_default();
+    duration::format(if took.as_secs() > 0 { Duration::from_secs(took.as_secs()) } else { took })
+}
+
+fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
+    let heal = &message.heal;
+    let mut facts = Vec::new();
+    let mut add = |name, value: &str| {
+        if !value.is_empty() {
+            facts.push(Fact { name, value: line(value, detail.value) });
+        }
+    };
+    if let Some(step) = heal.current_step() {
+        add(if heal.has_acted() { "Action" } else { "Planned" }, &step.action.summary());
+        add("Target", heal.target.as_str());
+        if heal.has_acted() {
+            add("Attempt", &attempt(heal, step));
+        }
+        add(
+            if message.kind.is_final() { "Outcome" } else { "State" },
+            &format!("{}: {}", heal.phase.name(), heal.reason),
+        );
+    } else if message.kind.needs_human() {
+        add("Target", heal.target.as_str());
+        add("Outcome", &heal.reason.to_string());
+    }
+    if message.kind != MessageKind::Healed
+        && let Some(failure) = last_failure(heal)
+    {
+        add("Last failure", &failure.to_string());
+    }
+    if message.kind.is_final() && message.kind != MessageKind::Suppressed {
+        add("Took", &rounded(heal.created_at, message.at));
+    }
+    add("About", &heal.description);
+    add("Runbook", &heal.runbook);
+    add("Rule", &heal.rule);
+    facts
+}
+
+/// Where on the ladder the heal stands.
+fn attempt(heal: &Heal, step: &HealStep) -> String {
+    let attempts = format!("{} of {}", step.attempts_used, step.attempts);
+    match heal.steps.len() {
+        1 => attempts,
+        steps => format!("{attempts} (step {} of {steps})", heal.step + 1),
+    }
+}
+
+/// The story's first line and its latest ones.
+fn timeline(heal: &Heal, detail: Detail) -> Vec<String> {
+    let show = |entry: &crate::domain::heal::TimelineEntry| {
+        let reason = entry.reason.to_string();
+        line(&format!("{} {}: {reason} ({})", entry.at, entry.what, entry.by), detail.value)
+    };
+    // The first entry always stays, because it says how all began.
+    let skip = heal.timeline.len().saturating_sub(detail.timeline).max(1);
+    let left_out = heal.timeline_dropped as usize + skip - 1;
+    let mut lines: Vec<_> = heal.timeline.iter().take(1).map(show).collect();
+    if left_out > 0 {
+        lines.push(format!("({left_out} entries left out)"));
+    }
+    lines.extend(heal.timeline.iter().skip(skip).map(show));
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+use insta::{assert_snapshot, with_settings};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::action::{Action, ContainerSelector, RestartContainer};
+use crate::domain::alert::{AlertStatus, Fingerprint};
+use crate::domain::backoff::Backoff;
+use crate::domain::heal::{Attempt, AttemptId, AttemptStage, HealId, Outcome, Phase};
+use crate::domain::rule::{Mode, VerifyPolicy};
+
+const KINDS: [MessageKind; 8] = [
+    MessageKind::Started,
+    MessageKind::AttemptFailed,
+    MessageKind::Healed,
+    MessageKind::Recovered,
+    MessageKind::Exhausted,
+    MessageKind::Suppressed,
+    MessageKind::Firing,
+    MessageKind::Resolved,
+];
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_331_000 + second).unwrap()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn alert(instance: &str, status: AlertStatus) -> Alert {
+    let text = |pairs: &[(&str, &str)]| -> Labels { pairs.iter().map(|&(k, v)| (k.into(), v.into())).collect() };
+    let labels = text(&[
+        ("alertname", "InstanceDown"),
+        ("job", "ui"),
+        ("instance", instance),
+        ("project", "otus"),
+        ("severity", "critical"),
+    ]);
+    Alert {
+        fingerprint: Fingerprint::of(&labels),
+        status,
+        labels,
+        annotations: text(&[("summary", "Instance ui:9292 is down"), ("dashboard", "https://grafana.example.com/d/1")]),
+        starts_at: at(-30),
+        ends_at: (status == AlertStatus::Resolved).then(|| at(42)),
+        generator_url: "http://prometheus:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1".into(),
+    }
+}
+
+fn step(attempts_used: u32) -> HealStep {
+    HealStep {
+        action: Action::RestartContainer(RestartContainer {
+            host: "local".into(),
+            selector: ContainerSelector::Compose { project: "otus".into(), service: "ui".into() },
+            stop_timeout: None,
+            max: 1,
+        }),
+        attempts: 2,
+        attempts_used,
+        backoff: Backoff::default(),
+        timeout: seconds(40),
+        verify: VerifyPolicy { within: seconds(50), healthy_for: seconds(5), resolved: true },
+    }
+}
+
+fn heal(status: AlertStatus) -> Heal {
+    let alert = alert("ui:9292", status);
+    Heal {
+        id: HealId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)),
+        rule: "restart-service".into(),
+        target: crate::domain::action::Target::new("docker:local/compose/otus/ui"),
+        mode: Mode::Act,
+        phase: Phase::Pending { due_at: at(0), unreachable_since: None },
+        reason: Reason::AlertFiring { alert: alert.fingerprint },
+        steps: vec![step(0)],
+        step: 0,
+        alerts: vec![alert],
+        external_url: "http://alertmanager:9093/".into(),
+        throttle: seconds(50),
+        receivers: vec!["on-call".into()],
+        description: "A service container is down.".into(),
+        runbook: "https://wiki.example.com/service-down".into(),
+        first_attempt_at: None,
+        last_action_ended_at: None,
+        created_at: at(0),
+        updated_at: at(0),
+        timeline: Vec::new(),
+        timeline_dropped: 0,
+    }
+}
+
+/// A message of each kind as the decisions make it.
+fn message(kind: MessageKind) -> Message {
+    let is_over = matches!(kind, MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved);
+    let mut heal = heal(if is_over { AlertStatus::Resolved } else { AlertStatus::Firing });
+    let action = heal.steps[0].action.summary();
+    let ended = |outcome| Phase::Ended { outcome, at: at(43) };
+    heal.tell(at(0), "firing", heal.reason.clone(), "alertmanager");
+    let attempt = Reason::Attempt { step: 0, steps: 1, attempt: 1, attempts: 2, action };
+    if !matches!(kind, MessageKind::Recovered | MessageKind::Suppressed | MessageKind::Firing | MessageKind::Resolved) {
+        heal.steps[0].attempts_used = 1;
+        heal.first_attempt_at = Some(at(1));
+        heal.tell(at(1), "acting", attempt.clone(), "autoheal");
+    }
+    let (phase, reason) = match kind {
+        MessageKind::Started => {
+            let phase = Phase::Acting(Attempt {
+                id: AttemptId(Uuid::from_u128(2)),
+                began_at: at(1),
+                deadline: at(41),
+                symptom_since: at(-30),
+                unreachable_since: None,
+                stage: AttemptStage::Intended,
+            });
+            (phase, attempt)
+        }
+        MessageKind::AttemptFailed => {
+            heal.tell(at(43), "not verified", Reason::NotVerified { within: seconds(50) }, "autoheal");
+            let reason = Reason::NextAttempt { step: 0, attempt: 2, attempts: 2, pause: seconds(30) };
+            (Phase::Pending { due_at: at(73), unreachable_since: None }, reason)
+        }
+        MessageKind::Healed => {
+            (ended(Outcome::Healed), Reason::Verified { healthy_for: seconds(5), took: Duration::from_millis(42_345) })
+        }
+        MessageKind::Recovered => (ended(Outcome::Recovered), Reason::ResolvedBeforeActing),
+        MessageKind::Exhausted => {
+            heal.steps[0].attempts_used = 2;
+            let failure = Reason::ActionFailed { error: "ui exited again with code 137".into() };
+            heal.tell(at(40), "action failed", failure, "autoheal");
+            (ended(Outcome::Exhausted), Reason::LadderExhausted { steps: 1, attempts: 2 })
+        }
+        MessageKind::Suppressed => {
+            heal.steps.clear();
+            let error = "compose.service: the alert has no label \"job\"".to_owned();
+            (ended(Outcome::Suppressed), Reason::NotRendered { error })
+        }
+        MessageKind::Firing => {
+            heal.steps.clear();
+            (Phase::Verifying { since: at(0), deadline: None, healthy_since: None }, Reason::NotifyOnly)
+        }
+        MessageKind::Resolved => {
+            heal.steps.clear();
+            let alert = heal.alerts[0].fingerprint;
+            (ended(Outcome::Recovered), Reason::AlertResolved { alert })
+        }
+    };
+    if kind != MessageKind::Started {
+        heal.tell(at(43), phase.name(), reason.clone(), "autoheal");
+    }
+    (heal.phase, heal.reason) = (phase, reason);
+    Message { kind, at: at(43), heal }
+}
+
+#[test]
+fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
+    let subjects: Vec<_> = KINDS.map(|kind| subject(&message(kind))).to_vec();
+    assert_snapshot!(subjects.join("\n"), @r"
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — restarting, attempt 1 of 2
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — attempt 1 of 2 did not help, next in 30s
+    [RESOLVED] InstanceDown ui (ui:9292 otus critical) — healed after 42s
+    [RESOLVED] InstanceDown ui (ui:9292 otus critical) — recovered on its own
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, 2 attempts did not help
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, autoheal did not act
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical)
+    [RESOLVED] InstanceDown ui (ui:9292 otus critical)
+    ");
+}
+
+#[test]
+fn every_kind_reads_well_in_every_form() {
+    for kind in KINDS {
+        let message = message(kind);
+        let slack: serde_json::Value = serde_json::from_str(&slack::render(&message)).unwrap();
+        with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            assert_snapshot!(format!("{}.txt", kind.as_str()), plain::render(&message));
+            assert_snapshot!(format!("{}.html", kind.as_str()), html::render(&message));
+            assert_snapshot!(format!("{}.json", kind.as_str()), serde_json::to_string_pretty(&slack).unwrap());
+        });
+    }
+}
+
+#[test]
+fn labels_that_differ_between_alerts_stay_out_of_the_subject() {
+    let mut message = message(MessageKind::Firing);
+    message.heal.alerts.push(alert("ui:9293", AlertStatus::Firing));
+    message.heal.alerts.push(alert("ui:9294", AlertStatus::Resolved));
+    assert_eq!(subject(&message), "[FIRING:2] InstanceDown ui (otus critical)");
+    message.heal.alerts.iter_mut().for_each(|alert| alert.labels.clear());
+    assert_eq!(subject(&message), "[FIRING:2] restart-service");
+}
+
+#[test]
+fn a_relapse_after_the_last_step_says_so() {
+    let mut message = message(MessageKind::Exhausted);
+    message.heal.first_attempt_at = None;
+    message.heal.reason = Reason::RelapseAfterLastStep { ended_at: at(-50) };
+    assert!(subject(&message).ends_with("— human needed, fires again after every step"));
+    assert!(Story::full(&message).headline.starts_with("A human is needed: InstanceDown on docker:local"));
+}
+
+#[test]
+fn a_climb_to_the_next_step_says_which_step_follows() {
+    let mut message = message(MessageKind::AttemptFailed);
+    message.heal.steps.push(step(0));
+    message.heal.step = 1;
+    assert!(subject(&message).ends_with("— step 1 did not help, 2 of 2 follows"), "{}", subject(&message));
+}
+
+#[test]
+fn a_long_subject_keeps_its_outcome() {
+    let mut message = message(MessageKind::Healed);
+    message.heal.alerts[0].labels.insert("pod".into(), "x".repeat(10_000));
+    let subject = subject(&message);
+    assert_eq!(subject.chars().count(), 250);
+    assert!(subject.ends_with("… — healed after 42s"), "{subject}");
+}
+
+#[test]
+fn no_label_can_ping_forge_a_line_or_run_a_script() {
+    let mut message = message(MessageKind::Exhausted);
+    let evil = "<!channel> <@U1>\r\nBcc: all@example.com\n\nOutcome: healed <script>alert(1)</script> \"onload='x'";
+    let alert = &mut message.heal.alerts[0];
+    for name in ["alertname", "job", "summary", "<!here>", "<b>"] {
+        alert.labels.insert(name.into(), evil.into());
+        alert.annotations.insert(name.into(), evil.into());
+    }
+    alert.generator_url = "javascript:alert(1)".into();
+    message.heal.external_url = "http://am/\"><script>".into();
+    message.heal.runbook = "javascript:alert(1)".into();
+    message.heal.description = evil.into();
+    message.heal.rule = evil.into();
+    message.heal.reason = Reason::ActionFailed { error: evil.into() };
+
+    let (slack, html, plain) = (slack::render(&message), html::render(&message), plain::render(&message));
+    for ping in ["<!", "<@", "<#", "<script", "<b>"] {
+        assert!(!slack.contains(ping), "{ping} in {slack}");
+    }
+    assert!(slack.contains("&lt;!channel&gt;"));
+    for tag in ["<script", "<!channel", "href=\"javascript", "\"onload"] {
+        assert!(!html.contains(tag), "{tag} in {html}");
+    }
+    assert!(!plain.lines().any(|line| line.starts_with("Bcc:") || line == "Outcome: healed"), "{plain}");
+    assert!(!subject(&message).contains(['\r', '\n']));
+}
+
+#[test]
+fn a_long_story_keeps_its_beginning_and_its_end_and_says_what_is_missing() {
+    let mut message = message(MessageKind::Exhausted);
+    for second in 0..500 {
+        message.heal.tell(
+            at(second),
+            "held",
+            Reason::AlertFiring { alert: Fingerprint::of(&Labels::new()) },
+            "autoheal",
+        );
+    }
+    let story = Story::full(&message);
+    assert_eq!(story.timeline.len(), 22);
+    assert!(story.timeline[0].contains("firing"), "{:?}", story.timeline);
+    assert_eq!(story.timeline[1], "(483 entries left out)");
+
+    message.heal.alerts = (0..100).map(|n| alert(&format!("ui:{n}"), AlertStatus::Firing)).collect();
+    let story = Story::full(&message);
+    assert_eq!((story.alerts.len(), story.more_alerts), (20, 80));
+    assert!(plain::render(&message).contains(" more alerts\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn every_form_is_bounded_whatever_the_alerts_hold(
+        unit in "[&<\"\u{1F600}\u{0}\\\\ä]{1,3}", length in 1usize..3000, alerts in 1usize..100, labels in 0usize..60,
+    ) {
+        let mut message = message(MessageKind::Exhausted);
+        let text = unit.repeat(length);
+        let alert = &mut message.heal.alerts[0];
+        for n in 0..labels {
+            alert.labels.insert(format!("{n}{text}"), text.clone());
+            alert.annotations.insert(format!("{n}{text}"), text.clone());
+        }
+        message.heal.alerts = vec![alert.clone(); alerts];
+        message.heal.description.clone_from(&text);
+        message.heal.rule.clone_from(&text);
+        message.heal.external_url = format!("http://{}", "a".repeat(length));
+        message.heal.runbook.clone_from(&message.heal.external_url);
+        message.heal.tell(at(1), text.clone(), Reason::ActionFailed { error: text }, "autoheal");
+
+        prop_assert!(subject(&message).chars().count() <= 250);
+        prop_assert!(plain::render(&message).len() <= plain::MAX_PLAIN);
+        prop_assert!(html::render(&message).len() <= html::MAX_HTML);
+        let slack = slack::render(&message);
+        prop_assert!(slack.len() <= 12_000, "{}", slack.len());
+        let slack: serde_json::Value = serde_json::from_str(&slack).unwrap();
+        let fields = slack["attachments"][0]["fields"].as_array().unwrap();
+        prop_assert!(fields.len() <= 10 && fields.iter().all(|field| field["value"].as_str().unwrap().len() <= 2000));
+    }
+}
