@@ -11,7 +11,9 @@
 //! [`cli`] is one file per verb.
 
 pub mod clock;
+pub mod ids;
 pub mod secret;
+pub mod telemetry;
 pub mod tls;
 
 pub mod domain;
