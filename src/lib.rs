@@ -24,3 +24,5 @@ pub mod action;
 pub mod notify;
 
 pub mod config;
+
+pub mod rehearse;
