@@ -26,3 +26,5 @@ pub mod notify;
 pub mod config;
 
 pub mod rehearse;
+
+pub mod web;
