@@ -108,6 +108,7 @@ pub struct Metrics {
     notifications: Counters<ChannelLabel>,
     notifications_failed: Counters<FailureLabels>,
     store_commit_seconds: Histogram,
+    exposed: Gauge,
 }
 
 impl Metrics {
@@ -134,6 +135,7 @@ impl Metrics {
             notifications_failed: Family::default(),
             // From a tenth of a millisecond, a fast disk, to 6.5 s, a disk in trouble.
             store_commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 17)),
+            exposed: Gauge::default(),
         };
         metrics.register(started);
         metrics.start_at_zero();
@@ -167,6 +169,8 @@ impl Metrics {
         r.register("autoheal_notifications", "Deliveries of messages tried", self.notifications.clone());
         let texts = "Deliveries of messages that failed";
         r.register("autoheal_notifications_failed", texts, self.notifications_failed.clone());
+        let texts = "1 when the network can deliver alerts without a token";
+        r.register("autoheal_web_exposed", texts, self.exposed.clone());
         r.register("autoheal_store_commit_seconds", "How long a commit took", self.store_commit_seconds.clone());
     }
 
@@ -269,6 +273,11 @@ impl Metrics {
     /// The store committed.
     pub fn store_committed(&self, took: Duration) {
         self.store_commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Whether the network can deliver alerts without a token.
+    pub fn set_exposed(&self, exposed: bool) {
+        self.exposed.set(exposed.into());
     }
 
     /// All metrics as text of type [`CONTENT_TYPE`].

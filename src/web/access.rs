@@ -14,8 +14,8 @@ use crate::telemetry::Rejection;
 
 /// The rules of the door.
 ///
-/// With tokens, `/alerts` and `/api/` ask for one; `/-/healthy`, `/-/ready` and `/metrics` stay open for probes and
-/// Prometheus. Without tokens `/alerts` is open to all (Alertmanager must get through) and every other write call is
+/// With tokens, `/alerts`, `/api/` and every write call ask for one; `/-/healthy`, `/-/ready` and `/metrics` stay open for
+/// probes and Prometheus. Without tokens `/alerts` is open to all (Alertmanager must get through) and every other write call is
 /// taken from loopback only. A request that a browser sent from another site's page may never write.
 pub struct Access {
     /// Digests, so that comparing takes the same time whatever the length or the first difference.
@@ -57,7 +57,7 @@ impl Access {
             return Err(Refusal { response, reason: Rejection::ForeignOrigin });
         }
         if self.asks_for_token() {
-            let guarded = path == "/alerts" || path.starts_with("/api/");
+            let guarded = writes || path == "/alerts" || path.starts_with("/api/");
             if guarded && !self.knows_token(headers) {
                 return Err(Refusal { response: reply::unauthorized(), reason: Rejection::Unauthorized });
             }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn with_tokens_alerts_and_api_ask_for_one_and_probes_do_not() {
         let access = Access::new(&[Secret::new("first"), Secret::new("second")]);
-        let table: [(&str, &str, u16); 11] = [
+        let table: [(&str, &str, u16); 12] = [
             ("/alerts", "Bearer first", 200),
             ("/alerts", "bearer second", 200),
             ("/alerts", "Bearer third", 401),
@@ -123,12 +123,13 @@ mod tests {
             ("/alerts", "first", 401),
             ("/api/v1/heals", "Bearer firs", 401),
             ("/api/v1/heals", "Bearer first", 200),
+            ("/-/reload", "x", 401),
             ("/metrics", "x", 200),
             ("/-/ready", "x", 200),
             ("/-/healthy", "x", 200),
         ];
         for (path, authorization, expected) in table {
-            let method = if path == "/alerts" { Method::POST } else { Method::GET };
+            let method = if matches!(path, "/alerts" | "/-/reload") { Method::POST } else { Method::GET };
             let headers = [(AUTHORIZATION, authorization)];
             assert_eq!(status(&access, &(method, path), &headers, "10.0.0.9"), expected, "{path} {authorization}");
         }

@@ -121,6 +121,7 @@ async fn status(method: Method, state: WebState) -> Response {
         "dryRun": loaded.policy.dry_run,
         "paused": null,
         "authentication": if parts.access.asks_for_token() { "bearer" } else { "none" },
+        "exposed": state.is_exposed(),
         "rules": loaded.rules.rules().len(),
         "heals": heals,
         "outbox": { "waiting": outbox.waiting, "dead": outbox.dead },

@@ -16,6 +16,7 @@ mod views;
 mod webhook;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -79,6 +80,8 @@ struct Inner {
     parts: Parts,
     loaded: RwLock<Arc<Loaded>>,
     ready: AtomicBool,
+    /// Whether anybody on the network may deliver alerts without a token.
+    exposed: AtomicBool,
     large_bodies: Semaphore,
     store_errors: Throttled,
     bad_payloads: Throttled,
@@ -92,6 +95,7 @@ impl WebState {
             parts,
             loaded: RwLock::new(Arc::new(loaded)),
             ready: AtomicBool::new(false),
+            exposed: AtomicBool::new(false),
             large_bodies: Semaphore::new(body::LARGE_BODIES),
             store_errors: Throttled::default(),
             bad_payloads: Throttled::default(),
@@ -114,6 +118,23 @@ impl WebState {
 
     fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)
+    }
+
+    /// Notes where the door listens, and warns when that is beyond this machine and nobody is asked for a token.
+    fn listens_on(&self, address: SocketAddr) {
+        let exposed = !address.ip().is_loopback() && !self.parts().access.asks_for_token();
+        self.0.exposed.store(exposed, Ordering::Release);
+        self.parts().metrics.set_exposed(exposed);
+        if exposed {
+            tracing::warn!(
+                %address,
+                "anybody who reaches this address can deliver alerts; set web.bearerTokens or listen on loopback"
+            );
+        }
+    }
+
+    fn is_exposed(&self) -> bool {
+        self.0.exposed.load(Ordering::Acquire)
     }
 
     fn parts(&self) -> &Parts {

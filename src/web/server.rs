@@ -108,6 +108,7 @@ impl Server {
     /// all of them were finished.
     pub async fn run(self, state: WebState, stop: CancellationToken, drain: Duration) -> bool {
         let limits = &self.limits;
+        state.listens_on(self.address);
         let app = App::new(state.clone(), warp::service(routes(&state)), limits.in_flight, limits.request);
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);

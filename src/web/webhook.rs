@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use http::{Method, StatusCode};
 use serde::Serialize;
+use tokio::task::JoinError;
 use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
@@ -76,7 +77,12 @@ where
     } else {
         let (state, loaded) = (state.clone(), Arc::clone(&loaded));
         let aside = tokio::task::spawn_blocking(move || look(&bytes, &loaded, &state, now));
-        aside.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        match aside.await.map_err(JoinError::try_into_panic) {
+            Ok(seen) => seen,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down and took the thread away.
+            Err(Err(_cancelled)) => return Err(Refusal::NotReady),
+        }
     };
     drop(body);
     let seen = seen.map_err(Refusal::Payload)?;
@@ -153,7 +159,9 @@ fn tell(decision: &Decision) {
 impl Refusal {
     fn answer(self, state: &WebState) -> Response {
         let (reason, response) = match self {
-            Self::NotReady => (Rejection::NotReady, reply::unavailable("starting up; not ready for deliveries yet")),
+            Self::NotReady => {
+                (Rejection::NotReady, reply::unavailable("starting up or stopping; not ready for deliveries"))
+            }
             Self::Body(BodyError::TooLarge) => (Rejection::TooLarge, layers::too_large(state.parts().max_body_bytes)),
             Self::Body(BodyError::Broken(error)) => {
                 let detail = format!("the body could not be read: {error}");

@@ -32,6 +32,19 @@ async fn a_token_opens_alerts_and_the_api_and_probes_need_none() {
 }
 
 #[tokio::test]
+async fn listening_to_the_network_without_a_token_is_shown() {
+    let everywhere = [0, 0, 0, 0];
+    let table = [([127, 0, 0, 1], &[][..], false), (everywhere, &[], true), (everywhere, &["s3cret"], false)];
+    for (interface, tokens, exposed) in table {
+        let door = Door::on(interface, Limits::default(), tokens, Duration::from_secs(5)).await;
+        let address = ([127, 0, 0, 1], door.address.port()).into();
+        let status = call(address, "GET", "/api/v1/status", &[("Authorization", "Bearer s3cret")], "").await;
+        assert_eq!(status.json()["exposed"], exposed, "{interface:?} {tokens:?}");
+        assert_eq!(door.metric("autoheal_web_exposed").await, u64::from(exposed));
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_cannot_deliver_alerts() {
     let door = Door::open().await;
     let foreign = call(door.address, "POST", "/alerts", &[("Origin", "https://evil.example")], matching()).await;

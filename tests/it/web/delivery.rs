@@ -169,7 +169,8 @@ async fn two_hundred_megabytes_are_413_and_take_no_memory() {
         assert_eq!(connection.answer().await.status, 413);
     }
     let grown = resident_kib().saturating_sub(before);
-    assert!(grown < 64 * 1024, "{grown} KiB more");
+    // Other tests of this process grow it too; two bodies held whole would be 400 MB.
+    assert!(grown < 150 * 1024, "{grown} KiB more");
     assert_eq!(post(door.address, "/alerts", matching()).await.status, 202);
 }
 

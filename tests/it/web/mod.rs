@@ -48,8 +48,12 @@ impl Door {
         Self::with(Limits::default(), &[], Duration::from_secs(10)).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test ends with its runtime; nothing waits for its tasks")]
     async fn with(limits: Limits, tokens: &[&str], drain: Duration) -> Self {
+        Self::on([127, 0, 0, 1], limits, tokens, drain).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test ends with its runtime; nothing waits for its tasks")]
+    async fn on(interface: [u8; 4], limits: Limits, tokens: &[&str], drain: Duration) -> Self {
         let store = Arc::new(FakeStore::default());
         let wake = Arc::new(Notify::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -66,7 +70,7 @@ impl Door {
         };
         let state = WebState::new(parts, loaded());
         state.set_ready(true);
-        let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap().with_limits(limits);
+        let server = Server::bind((interface, 0).into()).await.unwrap().with_limits(limits);
         let (address, stop) = (server.local_addr(), CancellationToken::new());
         let running = tokio::spawn(server.run(state.clone(), stop.clone(), drain));
         Self { address, state, store, wake, stop, running }
