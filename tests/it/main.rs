@@ -7,3 +7,4 @@ mod container;
 mod notify_email;
 mod notify_slack;
 mod support;
+mod web;

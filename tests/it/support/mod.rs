@@ -1,5 +1,7 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
+pub mod fake_store;
+pub mod http;
 pub mod sighting;
 pub mod engine;
 pub mod message;
