@@ -174,6 +174,15 @@ async fn two_hundred_megabytes_are_413_and_take_no_memory() {
     assert_eq!(post(door.address, "/alerts", matching()).await.status, 202);
 }
 
+#[tokio::test]
+async fn a_sender_that_listens_only_at_the_end_still_hears_the_413() {
+    let door = Door::open().await;
+    let mut connection = Connection::open(door.address).await;
+    // Far more than the buffers between us hold: were the connection reset, sending would fail.
+    assert!(connection.send(request("POST", "/alerts", &[], vec![b' '; 32 * MAX_BODY])).await);
+    assert_eq!(connection.answer().await.status, 413);
+}
+
 /// This process' resident memory.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
