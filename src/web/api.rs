@@ -40,7 +40,11 @@ async fn list_heals(method: Method, state: WebState, pairs: Vec<(String, String)
     // One more than asked for tells whether there is a next page.
     let limit = query.limit as usize;
     query.limit += 1;
-    match state.parts().store.heals(query).await {
+    let store = match state.store() {
+        Ok(store) => store,
+        Err(error) => return store_failed(&error),
+    };
+    match store.heals(query).await {
         Ok(mut heals) => {
             let next = (heals.len() > limit).then(|| heals[limit - 1].id);
             heals.truncate(limit);
@@ -82,7 +86,11 @@ async fn one_heal(id: String, method: Method, state: WebState) -> Response {
         return reply::method_not_allowed("GET, HEAD");
     }
     let Ok(id) = id.parse() else { return reply::problem(StatusCode::NOT_FOUND, "no heal has this id") };
-    match state.parts().store.heal(HealId(id)).await {
+    let store = match state.store() {
+        Ok(store) => store,
+        Err(error) => return store_failed(&error),
+    };
+    match store.heal(HealId(id)).await {
         Ok(Some(heal)) => reply::json(StatusCode::OK, &HealDetail::from(&heal)),
         Ok(None) => reply::problem(StatusCode::NOT_FOUND, "no heal has this id"),
         Err(error) => store_failed(&error),
@@ -103,7 +111,11 @@ async fn status(method: Method, state: WebState) -> Response {
         return reply::method_not_allowed("GET, HEAD");
     }
     let parts = state.parts();
-    let (counts, outbox) = match tokio::try_join!(parts.store.counts(), parts.store.outbox_counts()) {
+    let numbers = async {
+        let store = state.store()?;
+        tokio::try_join!(store.counts(), store.outbox_counts())
+    };
+    let (counts, outbox) = match numbers.await {
         Ok(numbers) => numbers,
         Err(error) => return store_failed(&error),
     };

@@ -37,8 +37,11 @@ fn ok() -> Response {
 
 async fn metrics(method: Method, state: WebState) -> Response {
     let parts = state.parts();
-    let counts = async { tokio::join!(parts.store.counts(), parts.store.outbox_counts()) };
-    if let Ok((heals, outbox)) = tokio::time::timeout(STORE_PATIENCE, counts).await {
+    let counts = async {
+        let store = state.store().ok()?;
+        Some(tokio::join!(store.counts(), store.outbox_counts()))
+    };
+    if let Ok(Some((heals, outbox))) = tokio::time::timeout(STORE_PATIENCE, counts).await {
         // What cannot be counted keeps its last value; the store's trouble has metrics of its own.
         if let Ok(heals) = heals {
             parts.metrics.set_heals_open(&heals);

@@ -18,7 +18,7 @@ mod webhook;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::{Notify, Semaphore};
 use warp::Filter;
@@ -31,7 +31,7 @@ use crate::domain::Timestamp;
 use crate::domain::decide::Policy;
 use crate::domain::rule::RuleSet;
 use crate::ids::Ids;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// What a reload replaces as a whole: requests take one of these and keep it to their end.
@@ -54,8 +54,6 @@ pub struct Identity {
 
 /// The parts the door works with.
 pub struct Parts {
-    /// The memory.
-    pub store: Arc<dyn Store>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Identities of new heals.
@@ -78,6 +76,8 @@ pub struct WebState(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    /// Empty until start-up has opened it.
+    store: OnceLock<Arc<dyn Store>>,
     loaded: RwLock<Arc<Loaded>>,
     ready: AtomicBool,
     /// Whether anybody on the network may deliver alerts without a token.
@@ -93,6 +93,7 @@ impl WebState {
     pub fn new(parts: Parts, loaded: Loaded) -> Self {
         Self(Arc::new(Inner {
             parts,
+            store: OnceLock::new(),
             loaded: RwLock::new(Arc::new(loaded)),
             ready: AtomicBool::new(false),
             exposed: AtomicBool::new(false),
@@ -100,6 +101,13 @@ impl WebState {
             store_errors: Throttled::default(),
             bad_payloads: Throttled::default(),
         }))
+    }
+
+    /// Hands over the memory once start-up has opened it; from now on deliveries are taken.
+    pub fn open(&self, store: Arc<dyn Store>) {
+        // A second store would split the memory; the first one stays.
+        let _ = self.0.store.set(store);
+        self.set_ready(true);
     }
 
     /// From now on deliveries are taken; until then, and after `false`, they are answered 503.
@@ -117,7 +125,7 @@ impl WebState {
     }
 
     fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire)
+        self.0.store.get().is_some() && self.0.ready.load(Ordering::Acquire)
     }
 
     /// Notes where the door listens, and warns when that is beyond this machine and nobody is asked for a token.
@@ -135,6 +143,10 @@ impl WebState {
 
     fn is_exposed(&self) -> bool {
         self.0.exposed.load(Ordering::Acquire)
+    }
+
+    fn store(&self) -> Result<&Arc<dyn Store>, StoreError> {
+        self.0.store.get().ok_or(StoreError::Closed)
     }
 
     fn parts(&self) -> &Parts {

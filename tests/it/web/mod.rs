@@ -59,7 +59,6 @@ impl Door {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(*token)).collect();
         let parts = Parts {
-            store: Arc::clone(&store) as _,
             ids: Ids::time_ordered(Arc::clone(&clock)),
             metrics: Arc::new(Metrics::new(clock.now())),
             wake: Arc::clone(&wake),
@@ -69,7 +68,7 @@ impl Door {
             clock,
         };
         let state = WebState::new(parts, loaded());
-        state.set_ready(true);
+        state.open(Arc::clone(&store) as _);
         let server = Server::bind((interface, 0).into()).await.unwrap().with_limits(limits);
         let (address, stop) = (server.local_addr(), CancellationToken::new());
         let running = tokio::spawn(server.run(state.clone(), stop.clone(), drain));
