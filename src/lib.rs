@@ -22,3 +22,5 @@ pub mod action;
 pub mod notify;
 
 pub mod config;
+
+pub mod cli;
