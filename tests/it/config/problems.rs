@@ -540,6 +540,12 @@ rules:
     5 |   matchers: ["job=~\"ui(\"", 'job=~"ui("', 'job~ui', "é"]
       |                                                        ^ expected for example job=~"ui|post"
 
+    error: bad template: unclosed action
+     --> rules/a.yml:6:29
+      |
+    6 |   restartContainer: {name: "{{ $labels.job"}
+      |                             ^^ expected a Go template
+
     error: a reference to a secret is not allowed here
      --> rules/a.yml:7:50
       |
