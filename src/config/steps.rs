@@ -205,5 +205,11 @@ fn read_verify(reader: &Reader<'_>, node: &Node) -> Option<VerifyPolicy> {
     let within = verify.get("within").map_or(Some(default.within), |node| reader.duration(node, POSITIVE));
     let healthy_for = verify.get("healthyFor").map_or(Some(default.healthy_for), |node| reader.duration(node, ANY));
     let resolved = verify.get("resolved").map_or(Some(default.resolved), |node| reader.boolean(node));
-    Some(VerifyPolicy { within: within?, healthy_for: healthy_for?, resolved: resolved? })
+    let (within, healthy_for) = (within?, healthy_for?);
+    if healthy_for > within {
+        let span = verify.key_span("healthyFor").unwrap_or(verify.span);
+        reader.error(span, "a heal cannot hold that long before its time runs out", "must not be longer than `within`");
+        return None;
+    }
+    Some(VerifyPolicy { within, healthy_for, resolved: resolved? })
 }

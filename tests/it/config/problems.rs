@@ -29,6 +29,7 @@ rules:
   labels: {alertname: InstanceDown}
   labels: {alertname: Other}
   restartContainer: {name: ui, labels: {a: b}}
+  verify: {within: 1m, healthyFor: 2m}
 - labels: {alertname: InstanceDown}
   receivers: on-call
 ";
@@ -139,16 +140,22 @@ rules:
     18 |   restartContainer: {name: ui, labels: {a: b}}
        |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^ says it more than once
 
-    error: a rule needs `metadata`
-      --> rules/a.yml:19:3
+    error: a heal cannot hold that long before its time runs out
+      --> rules/a.yml:19:24
        |
-    19 | - labels: {alertname: InstanceDown}
+    19 |   verify: {within: 1m, healthyFor: 2m}
+       |                        ^^^^^^^^^^ must not be longer than `within`
+
+    error: a rule needs `metadata`
+      --> rules/a.yml:20:3
+       |
+    20 | - labels: {alertname: InstanceDown}
        |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `metadata` is missing
 
     error: expected a list of receiver names, found a text
-      --> rules/a.yml:20:14
+      --> rules/a.yml:21:14
        |
-    20 |   receivers: on-call
+    21 |   receivers: on-call
        |              ^^^^^^^ expected a list of receiver names
     "#);
 }
