@@ -30,3 +30,5 @@ pub mod config;
 pub mod rehearse;
 
 pub mod web;
+
+pub mod cli;
