@@ -177,13 +177,22 @@ impl Deeds<'_> {
     }
 
     /// Without an answer the engine may still be at it, and asking for a restart again could do it twice. So this
-    /// waits for what comes of it, and only starts a container that was left standing.
+    /// waits for what comes of it, and only starts a container that was left standing. It may be about to start, and
+    /// the answer to that may get lost too, so it looks again after every such request.
     async fn see_through(&self, entry: &Entry, fault: &Fault) -> Result<(), ActionOutcome> {
-        match self.action.wait_for_restart(self.view, entry, self.assignment.deadline).await {
-            Ok(Some(seen)) if entry.was_restarted(&seen) => Ok(()),
-            Ok(Some(seen)) => Ok(self.ask(entry, seen.condition).await?),
-            _ => Err(ActionOutcome::Failed { error: format!("{fault}; it may still be at it") }),
+        const STARTS: u32 = 4;
+        for _ in 0..STARTS {
+            match self.action.wait_for_restart(self.view, entry, self.assignment.deadline).await {
+                Ok(Some(seen)) if entry.was_restarted(&seen) => return Ok(()),
+                Ok(Some(seen)) => match self.ask(entry, seen.condition).await {
+                    Ok(()) => return Ok(()),
+                    Err(again) if again.may_have_arrived() => tokio::time::sleep(Duration::from_millis(500)).await,
+                    Err(again) => return Err(ActionOutcome::Failed { error: format!("{fault}; then {again}") }),
+                },
+                Ok(None) | Err(_) => break,
+            }
         }
+        Err(ActionOutcome::Failed { error: format!("{fault}; it may still be at it") })
     }
 }
 

@@ -35,29 +35,30 @@ pub(super) enum Reach {
 }
 
 /// How far the engine's clock is ahead of ours, learnt from the `Date` header of its answers.
-///
-/// The header counts whole seconds, so a small difference cannot be told from none and counts as none.
 #[derive(Debug, Default)]
 pub(super) struct Skew(AtomicI64);
 
 impl Skew {
-    /// Differences below this are within what the header can show.
+    /// The header counts whole seconds, so that a smaller difference may be none at all.
     const NOTICEABLE_MS: i64 = 2_000;
+    /// How far an instant brought to the engine's clock may be off.
+    pub(super) const UNCERTAINTY: Duration = Duration::from_secs(1);
 
     fn note(&self, date: &str, now: Timestamp) {
         if let Ok(engine) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date) {
             // The header is cut to the second: half a second later is the best guess.
-            let ahead = engine.as_millisecond() + 500 - now.as_millisecond();
-            self.0.store(if ahead.abs() < Self::NOTICEABLE_MS { 0 } else { ahead }, Ordering::Relaxed);
+            self.0.store(engine.as_millisecond() + 500 - now.as_millisecond(), Ordering::Relaxed);
         }
     }
 
-    /// An instant of the engine's clock on ours.
+    /// An instant of the engine's clock on ours. Clocks that may well agree are taken to agree, and then the instant
+    /// keeps its whole precision.
     pub(super) fn to_ours(&self, engine: Timestamp) -> Timestamp {
-        shift(engine, -self.0.load(Ordering::Relaxed))
+        let ahead = self.0.load(Ordering::Relaxed);
+        if ahead.abs() < Self::NOTICEABLE_MS { engine } else { shift(engine, -ahead) }
     }
 
-    /// An instant of our clock on the engine's.
+    /// An instant of our clock on the engine's, within [`Skew::UNCERTAINTY`].
     pub(super) fn to_engines(&self, ours: Timestamp) -> Timestamp {
         shift(ours, self.0.load(Ordering::Relaxed))
     }

@@ -169,8 +169,9 @@ impl View {
             format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000))
         };
         let options = EventsOptions {
-            since: Some(seconds(since)),
-            until: Some(seconds(self.clock.now())),
+            since: Some(seconds(since - Skew::UNCERTAINTY)),
+            // Asked for a moment yet to come, the engine keeps telling until then.
+            until: Some(seconds(self.clock.now() + Skew::UNCERTAINTY)),
             ..EventsOptions::default()
         };
         let counted = self.docker.events(Some(options)).try_fold((0_usize, false), |(count, asked), event| {

@@ -55,6 +55,12 @@ impl Kind {
             BollardError::DockerResponseServerError { status_code: status @ (401 | 403), message } => {
                 Self::Denied(format!("HTTP {status}: {}", text::bounded(message)))
             }
+            // What Go's server says on a TLS port to a client without TLS.
+            BollardError::DockerResponseServerError { status_code: 400, message }
+                if message.contains("HTTPS server") =>
+            {
+                Self::Tls(text::bounded(message))
+            }
             BollardError::DockerResponseServerError { status_code: 404, message } => {
                 Self::NotFound(text::bounded(message))
             }
@@ -144,7 +150,7 @@ impl fmt::Display for Fault {
                 write!(f, "the engine did not answer within {}; it may hang", duration::format(*limit))
             }
             Kind::Tls(said) => {
-                write!(f, "TLS failed: {said}; check caFile, certFile and keyFile of this host and the address")
+                write!(f, "TLS failed: {said}; check tls {{caFile, certFile, keyFile}} of this host, and its address")
             }
             Kind::Broken(said) => write!(f, "the connection broke: {said}"),
             Kind::NotFound(said) => write!(f, "the engine does not know it: {said}"),
@@ -183,6 +189,9 @@ mod tests {
         assert!(matches!(outcome(denied), ActionOutcome::Refused { error } if error.contains("permission denied")));
         let socket = io::Error::from(io::ErrorKind::PermissionDenied);
         assert!(matches!(outcome(Kind::of_transport(&socket, true)), ActionOutcome::Refused { .. }));
+        let said = "Client sent an HTTP request to an HTTPS server.".to_owned();
+        let plain = Kind::of(&BollardError::DockerResponseServerError { status_code: 400, message: said });
+        assert!(matches!(outcome(plain), ActionOutcome::Unreachable { error } if error.contains("TLS failed")));
         let api = Kind::of(&BollardError::DockerResponseServerError { status_code: 500, message: "oci".into() });
         assert!(matches!(outcome(api), ActionOutcome::Failed { error } if error.contains("HTTP 500: oci")));
         assert!(matches!(

@@ -57,10 +57,7 @@ impl ContainerLookout {
     /// # Errors
     /// What kept us from it, in words.
     pub async fn ping(&self, host: &str, deadline: Timestamp) -> Result<(), String> {
-        let view = self.view(host).map_err(|outcome| match outcome {
-            ActionOutcome::Refused { error } => error,
-            other => format!("{other:?}"),
-        })?;
+        let view = self.views.get(host).ok_or_else(|| self.unknown(host))?;
         view.ping(deadline).await.map_err(|fault| fault.to_string())
     }
 
@@ -74,12 +71,14 @@ impl ContainerLookout {
     }
 
     pub(super) fn view(&self, host: &str) -> Result<&View, ActionOutcome> {
-        self.views.get(host).ok_or_else(|| {
-            let known: Vec<_> = self.hosts().collect();
-            let known = if known.is_empty() { "none is configured".into() } else { text::listed(&known) };
-            let host = text::bounded(host);
-            ActionOutcome::Refused { error: format!("there is no docker host {host:?} in docker.hosts ({known})") }
-        })
+        self.views.get(host).ok_or_else(|| ActionOutcome::Refused { error: self.unknown(host) })
+    }
+
+    /// Says that a host is not configured, and which are.
+    pub(super) fn unknown(&self, host: &str) -> String {
+        let known: Vec<_> = self.hosts().collect();
+        let known = if known.is_empty() { "none is configured".to_owned() } else { text::listed(&known) };
+        format!("there is no docker host {:?} in docker.hosts ({known})", text::bounded(host))
     }
 
     async fn find(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {

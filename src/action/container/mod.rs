@@ -61,9 +61,7 @@ impl ContainerAction {
     }
 
     fn hand(&self, host: &str) -> Result<&Hand, ActionOutcome> {
-        self.hands.get(host).ok_or_else(|| ActionOutcome::Refused {
-            error: format!("there is no docker host {:?} in docker.hosts", text::bounded(host)),
-        })
+        self.hands.get(host).ok_or_else(|| ActionOutcome::Refused { error: self.lookout.unknown(host) })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Which containers are meant, and which of them are left alone.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use autoheal::action::container::ContainerLookout;
+use autoheal::action::{Action as _, Look};
+use autoheal::clock::SystemClock;
 
 use super::{HOST, Task, action, done, labelled, looked, named, now, ready, says, service};
 use crate::support::engine::{Engine, Recipe, unique};
-use autoheal::action::Action as _;
-use autoheal::action::Look;
-use autoheal::action::container::ContainerLookout;
-use autoheal::clock::SystemClock;
-use std::sync::Arc;
 
 #[tokio::test]
 async fn exactly_one_of_three_services_is_restarted() {

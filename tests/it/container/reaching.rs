@@ -36,6 +36,18 @@ async fn an_engine_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn whether_an_engine_is_there_can_be_asked() {
+    let (engine, gone, silent) = (Engine::get(), BadEngine::that_is_gone(), BadEngine::that_hangs());
+    let action = action(&[engine.host(HOST), gone.host("gone"), silent.host("silent")]);
+    let ask = async |host| action.lookout().ping(host, now() + Duration::from_secs(1)).await;
+    assert_eq!(ask(HOST).await, Ok(()));
+    for (host, said) in [("gone", "nobody listens"), ("silent", "did not answer"), ("mars", "gone, local, silent")] {
+        let error = ask(host).await.unwrap_err();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_hung_engine_holds_up_nobody_else() {
     let engine = Engine::get();
     let container = engine.run(Recipe::idle()).await;
