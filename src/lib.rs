@@ -31,4 +31,6 @@ pub mod rehearse;
 
 pub mod web;
 
+pub mod app;
+
 pub mod cli;

@@ -1,3 +1,7 @@
 //! Parses the command line, calls `cli`, maps errors to exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    autoheal::cli::main()
+}

@@ -3,14 +3,18 @@
 
 pub mod container;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::domain::action::RenderedAction;
 use crate::domain::decide::ActionOutcome;
+
+use self::container::{ContainerAction, DockerHost, DockerHostError};
 
 /// What an action is told of the attempt it serves.
 #[derive(Debug, Clone)]
@@ -81,4 +85,27 @@ pub trait Action: Send + Sync {
 
     /// Asks how far it is.
     async fn poll(&self, assignment: &Assignment, handle: &Value) -> Progress;
+}
+
+/// Every kind of action, built once.
+pub struct Actions {
+    container: Arc<dyn Action>,
+}
+
+impl Actions {
+    /// Builds all kinds without connecting anywhere; whoever cannot be reached is told when an attempt needs it.
+    ///
+    /// # Errors
+    /// A Docker host whose address or files are unusable.
+    pub fn new(docker_hosts: &[DockerHost], clock: Arc<dyn Clock>) -> Result<Self, DockerHostError> {
+        Ok(Self { container: Arc::new(ContainerAction::new(docker_hosts, clock)?) })
+    }
+
+    /// The kind that serves an action.
+    #[must_use]
+    pub fn of(&self, action: &RenderedAction) -> Arc<dyn Action> {
+        match action {
+            RenderedAction::RestartContainer(_) => Arc::clone(&self.container),
+        }
+    }
 }

@@ -26,8 +26,8 @@ pub struct Arguments {
     /// A mounted file of NAME=VALUE lines [default: /etc/autoheal/secrets, if it is there]
     #[arg(long, value_name = "PATH")]
     pub secrets_source: Option<PathBuf>,
-    /// The file to write [default: what `AUTOHEAL_SECRETS_FILE` says, then /run/autoheal/secrets]
-    #[arg(long, value_name = "PATH")]
+    /// The file to write; the command line's `--secrets-file` is handed over here.
+    #[arg(skip)]
     pub secrets_file: Option<PathBuf>,
     /// What autoheal is then run with
     #[arg(last = true, value_name = "ARGS")]

@@ -104,7 +104,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one arm per reason: the table of all sentences")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let human = duration::format;
+        let human = |duration: Duration| duration::format(rounded(duration));
         match self {
             Self::AlertFiring { alert } => write!(f, "alert {alert} fires"),
             Self::WaitingFor { hold_for } => {
@@ -186,7 +186,12 @@ impl fmt::Display for Reason {
             }
             Self::NextStep { step, steps } => write!(f, "step {} of {steps} follows", step + 1),
             Self::LadderExhausted { steps, attempts } => {
-                write!(f, "every step has been tried ({steps} steps, {attempts} attempts); a human is needed")
+                write!(
+                    f,
+                    "every step has been tried ({}, {}); a human is needed",
+                    counted(*steps, "step"),
+                    counted(*attempts as usize, "attempt")
+                )
             }
             Self::AttemptOver => f.write_str("that attempt is over"),
             Self::HealEnded { outcome } => write!(f, "the heal has already ended: {}", outcome.as_str()),
@@ -194,4 +199,17 @@ impl fmt::Display for Reason {
             Self::NoSuchHeal => f.write_str("there is no such heal"),
         }
     }
+}
+
+/// What a person wants to know of a duration: whole seconds from ten seconds on, tenths below.
+fn rounded(duration: Duration) -> Duration {
+    let unit_millis = if duration >= Duration::from_secs(10) { 1000 } else { 100 };
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let rounded = millis.saturating_add(unit_millis / 2) / unit_millis * unit_millis;
+    // A wait below the unit is told exactly rather than as nothing.
+    Duration::from_millis(if rounded == 0 { millis } else { rounded })
+}
+
+fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,3 +1,70 @@
-//! The engine: what happens after a delivery has been accepted.
+//! The engine: looks at what is due, lets actions do what was decided, carries messages, tidies up.
+//!
+//! The store is the queue. A wake-up carries no news: it only says «look», so that a start, a retry and another
+//! replica take the same road. Dropping any task here at any await is a crash, and crashes are resumed.
 
+pub mod attempt;
 pub mod deliver;
+pub mod schedule;
+pub mod upkeep;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::action::Actions;
+use crate::clock::Clock;
+use crate::domain::decide::Policy;
+use crate::domain::heal::{Heal, Outcome};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// Wake-ups between the parts; they carry no data.
+#[derive(Debug, Clone, Default)]
+pub struct Wake {
+    /// Heals may be due.
+    pub heals: Arc<Notify>,
+    /// Messages may be due.
+    pub messages: Arc<Notify>,
+}
+
+/// What the engine's loops share.
+pub struct Engine {
+    /// The durable memory.
+    pub store: Arc<dyn Store>,
+    /// What can be done to the world; `None` in a dry run, where nothing that can act is even built.
+    pub actions: Option<Actions>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What holds for all heals.
+    pub policy: Arc<Policy>,
+    /// Wake-ups.
+    pub wake: Wake,
+    /// Numbers for operators.
+    pub metrics: Arc<Metrics>,
+    /// The attempts under way.
+    pub attempts: TaskTracker,
+    /// Cancelled when nothing new may start.
+    pub stop: CancellationToken,
+}
+
+impl Engine {
+    /// Tells the log and the metrics how a heal now stands.
+    fn changed(&self, heal: &Heal) {
+        let (state, reason) = (heal.phase.name(), &heal.reason);
+        match heal.outcome() {
+            Some(Outcome::Exhausted | Outcome::Suppressed) => {
+                tracing::warn!(heal = %heal.id, rule = heal.rule, target = %heal.target, state, %reason, "a human is needed");
+            }
+            Some(Outcome::Shadowed) => {
+                tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, state, %reason, "nothing was done");
+            }
+            _ => tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, state, %reason, "heal"),
+        }
+        if let Some(outcome) = heal.outcome() {
+            self.metrics.heal_ended(&heal.rule, outcome);
+        }
+    }
+}

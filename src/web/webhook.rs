@@ -89,7 +89,8 @@ where
     let metrics = &state.parts().metrics;
     if !seen.sightings.is_empty() {
         let policy = Arc::clone(&loaded.policy);
-        let decisions = state.store().map_err(Refusal::Store)?.ingest(policy, seen.sightings, now).await.map_err(Refusal::Store)?;
+        let decisions =
+            state.store().map_err(Refusal::Store)?.ingest(policy, seen.sightings, now).await.map_err(Refusal::Store)?;
         if decisions.iter().any(|decision| decision.changed) {
             state.parts().wake.notify_one();
         }

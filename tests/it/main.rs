@@ -3,10 +3,11 @@
 
 mod check;
 mod config;
-mod store_contract;
-mod store_sqlite;
 mod container;
 mod notify_email;
 mod notify_slack;
+mod store_contract;
+mod store_sqlite;
 mod support;
+mod tidy;
 mod web;

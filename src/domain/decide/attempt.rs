@@ -136,7 +136,7 @@ fn next_step(draft: &mut Draft<'_>) {
     let steps = draft.heal.steps.len();
     if draft.heal.step + 1 < steps {
         draft.heal.step += 1;
-        let reason = Reason::NextStep { step: draft.heal.step + 1, steps };
+        let reason = Reason::NextStep { step: draft.heal.step, steps };
         draft.enter(Phase::Pending { due_at: draft.now, unreachable_since: None }, reason);
         draft.notify(MessageKind::AttemptFailed);
         return;

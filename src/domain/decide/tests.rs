@@ -238,7 +238,7 @@ fn without_a_resolve_it_climbs_attempt_by_attempt_and_step_by_step_and_pages_onc
     assert!(matches!(world.due(), Reason::NotDue { .. }), "back-off first");
     world.pass(MINUTE / 2).due();
     world.ends(failed());
-    assert!(matches!(world.last().reason, Reason::NextStep { step: 2, steps: 2 }));
+    assert!(matches!(world.last().reason, Reason::NextStep { step: 1, steps: 2 }));
     world.due();
     assert_eq!(world.started, 3);
     world.ends(done());

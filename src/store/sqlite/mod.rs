@@ -37,20 +37,22 @@ use crate::domain::heal::{Heal, HealId};
 use crate::domain::reason::Reason;
 
 pub use self::open::OpenError;
-pub use self::stats::{COMMIT_BUCKETS, StoreStats};
+pub use self::stats::{OnCommit, StoreStats};
 
 /// How a store works.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
     /// How many deliveries may wait for the writer; one more is answered with [`StoreError::Busy`].
     pub queue_limit: usize,
     /// How it decides.
     pub decide: DecideFn,
+    /// For metrics.
+    pub on_commit: Option<OnCommit>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { queue_limit: 4096, decide }
+        Self { queue_limit: 4096, decide, on_commit: None }
     }
 }
 
@@ -74,7 +76,7 @@ impl SqliteStore {
         let writer = file.writer()?;
         let reader = file.reader()?;
         let owner = Uuid::now_v7();
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::telling(options.on_commit));
         let writer = Session::new(writer, options.decide, owner, Some(file));
         let reader = Session::new(reader, options.decide, owner, None);
         let failed = |error| OpenError::File { path: path.to_owned(), error };
@@ -91,7 +93,7 @@ impl SqliteStore {
     /// Only when the machine has no memory or no thread to give.
     pub fn in_memory(options: Options) -> Result<Self, OpenError> {
         let session = Session::new(open::in_memory()?, options.decide, Uuid::now_v7(), None);
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::telling(options.on_commit));
         let writer = Queue::writer(session, options.queue_limit, Arc::clone(&counters))
             .map_err(|error| OpenError::Database(error.to_string()))?;
         Ok(Self { writer, reader: None, counters })

@@ -1,10 +1,12 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
+pub mod daemon;
+pub mod engine;
 pub mod fake_store;
 pub mod http;
-pub mod sighting;
-pub mod engine;
 pub mod message;
+pub mod prometheus;
+pub mod sighting;
 pub mod slack;
 pub mod smtp;
 

@@ -1,0 +1,182 @@
+//! Builds everything that can fail, binds, starts the loops, and drains. The only place that knows dry runs: in one,
+//! the store lives in memory and neither actions nor notifiers are built.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::action::Actions;
+use crate::clock::Clock;
+use crate::config::{Config, StoreLocation};
+use crate::domain::decide::Policy;
+use crate::engine::deliver::{Courier, OnDelivery};
+use crate::engine::{Engine, Wake};
+use crate::ids::Ids;
+use crate::notify::{self, Notifier};
+use crate::store::Store;
+use crate::store::sqlite::{OnCommit, Options, SqliteStore};
+use crate::telemetry::Metrics;
+use crate::web::access::Access;
+use crate::web::server::Server;
+use crate::web::{Identity, Loaded, Parts, WebState};
+
+/// How long requests under way may take to finish once a stop was asked for.
+const DRAIN_REQUESTS: Duration = Duration::from_secs(5);
+/// How long actions under way may take; the next start takes over what is left.
+const DRAIN_ATTEMPTS: Duration = Duration::from_secs(10);
+/// How long messages under way may take; unsent ones stay in the outbox.
+const DRAIN_MESSAGES: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until `stop` is cancelled and everything has been drained.
+///
+/// # Errors
+/// What could not be built, or a loop that ended although nobody asked it to.
+pub async fn run(config: Config, dry_run: bool, clock: Arc<dyn Clock>, stop: CancellationToken) -> anyhow::Result<()> {
+    let server = Server::bind(config.web.listen_address).await?;
+    let address = server.local_addr();
+    let metrics = Arc::new(Metrics::new(clock.now()));
+    let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(&config, &clock)? };
+    let policy = Arc::new(Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run });
+    let wake = Wake::default();
+    let identity = Identity { store: store_name(&config.store, dry_run), started_at: clock.now() };
+    let web = WebState::new(
+        Parts {
+            clock: Arc::clone(&clock),
+            ids: Ids::time_ordered(Arc::clone(&clock)),
+            metrics: Arc::clone(&metrics),
+            wake: Arc::clone(&wake.heals),
+            access: Access::new(&config.web.bearer_tokens),
+            max_body_bytes: config.web.max_body_bytes,
+            identity,
+        },
+        Loaded { rules: Arc::new(config.rules.clone()), policy: Arc::clone(&policy) },
+    );
+    tracing::info!(%address, "listening");
+
+    // The door answers while the store is still being opened: 503, so that Alertmanager comes again.
+    let mut loops = Loops::default();
+    let stop_web = CancellationToken::new();
+    loops.spawn("web", {
+        let (web, stop) = (web.clone(), stop_web.clone());
+        async move {
+            server.run(web, stop, DRAIN_REQUESTS).await;
+        }
+    });
+    let store = open_store(&config.store, dry_run, &metrics).await?;
+    let engine = Arc::new(Engine {
+        store: Arc::clone(&store),
+        actions,
+        clock: Arc::clone(&clock),
+        policy,
+        wake: wake.clone(),
+        metrics: Arc::clone(&metrics),
+        attempts: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    });
+    let courier = Courier::new(Arc::clone(&store), notifiers, clock, Arc::clone(&wake.messages), on_delivery(metrics));
+    let stop_courier = CancellationToken::new();
+    loops.spawn("heals", Arc::clone(&engine).schedule());
+    loops.spawn("upkeep", Arc::clone(&engine).upkeep(config.history));
+    loops.spawn("messages", courier.run(stop_courier.clone(), DRAIN_MESSAGES));
+    web.open(Arc::clone(&store));
+    tracing::info!(rules = config.rules.rules().len(), dry_run, version = env!("CARGO_PKG_VERSION"), "ready");
+
+    let early = tokio::select! {
+        () = stop.cancelled() => None,
+        name = loops.ended() => Some(name),
+    };
+    stop_web.cancel();
+    loops.wait_for("web").await;
+    engine.stop.cancel();
+    engine.attempts.close();
+    if tokio::time::timeout(DRAIN_ATTEMPTS, engine.attempts.wait()).await.is_err() {
+        tracing::warn!(attempts = engine.attempts.len(), "actions still run; the next start takes them over");
+    }
+    stop_courier.cancel();
+    loops.wait_for("messages").await;
+    store.close().await;
+    tracing::info!("stopped");
+    match early {
+        None => Ok(()),
+        Some(name) => {
+            anyhow::bail!("the {name} loop ended although nobody asked it to; this is a defect, please report it")
+        }
+    }
+}
+
+fn on_delivery(metrics: Arc<Metrics>) -> OnDelivery {
+    Arc::new(move |channel, delivery| metrics.notification(channel, delivery.failure()))
+}
+
+/// Everything that can change the world.
+type Effects = (Option<Actions>, BTreeMap<String, Arc<dyn Notifier>>);
+
+fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
+    let actions = Actions::new(&config.docker_hosts, Arc::clone(clock)).context("docker.hosts")?;
+    let notifiers = notify::build(&config.receivers).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("receivers: {}", errors.join("; "))
+    })?;
+    Ok((Some(actions), notifiers))
+}
+
+async fn open_store(location: &StoreLocation, dry_run: bool, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<dyn Store>> {
+    let location = if dry_run { StoreLocation::Memory } else { location.clone() };
+    let metrics = Arc::clone(metrics);
+    let on_commit: OnCommit = Arc::new(move |took| metrics.store_committed(took));
+    let options = Options { on_commit: Some(on_commit), ..Options::default() };
+    let opened = tokio::task::spawn_blocking(move || match &location {
+        StoreLocation::Sqlite(path) => SqliteStore::open(path, options),
+        StoreLocation::Memory => SqliteStore::in_memory(options),
+    });
+    Ok(Arc::new(opened.await.context("opening the store")??))
+}
+
+fn store_name(location: &StoreLocation, dry_run: bool) -> String {
+    match location {
+        StoreLocation::Sqlite(path) if !dry_run => format!("sqlite:{}", path.display()),
+        StoreLocation::Sqlite(_) | StoreLocation::Memory => "memory".to_owned(),
+    }
+}
+
+/// The long-running tasks by name.
+#[derive(Default)]
+struct Loops {
+    tasks: JoinSet<&'static str>,
+    over: Vec<&'static str>,
+}
+
+impl Loops {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(async move {
+            task.await;
+            name
+        });
+    }
+
+    /// The first one to end, by name; a panic is told and counts as an end.
+    async fn ended(&mut self) -> &'static str {
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => {
+                self.over.push(name);
+                name
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "a loop failed");
+                "failed"
+            }
+            None => "last",
+        }
+    }
+
+    async fn wait_for(&mut self, name: &str) {
+        while !self.over.contains(&name) && !self.tasks.is_empty() {
+            self.ended().await;
+        }
+    }
+}

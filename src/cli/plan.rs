@@ -1,0 +1,92 @@
+//! `autoheal plan FILE`: what would be done for a webhook payload. Reads, decides, prints; changes nothing.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Exit, Flags, fail};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::decide::Policy;
+use crate::notify;
+use crate::rehearse::{self, PlanReport};
+use crate::web::payload;
+
+/// A payload larger than this is refused, as the daemon would by default.
+const MAX_PAYLOAD_BYTES: u64 = 32 * 1024 * 1024;
+
+/// What to rehearse and how to print it.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A webhook payload as Alertmanager sends it; - reads standard input
+    file: PathBuf,
+    /// How to print the plan
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Prints the plan; exit 1 if a matching rule cannot be rendered, 2 if there is nothing to plan for.
+pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
+    let config = match flags.load() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let name = args.file.display();
+    let body = match read(args) {
+        Ok(body) => body,
+        Err(error) => {
+            eprintln!("autoheal: {name} cannot be read: {error}");
+            return Exit::Usage;
+        }
+    };
+    let now = SystemClock.now();
+    let delivery = match payload::parse(&body, now) {
+        Ok(delivery) => delivery,
+        Err(error) => {
+            eprintln!("autoheal: {name}: {error}");
+            return Exit::Usage;
+        }
+    };
+    let policy =
+        Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run: flags.dry_run };
+    let report = rehearse::plan_delivery(&config.rules, &policy, &delivery, now);
+    match print(&report, args.output) {
+        Ok(()) if report.has_errors() => Exit::Failure,
+        Ok(()) => Exit::Success,
+        Err(error) => fail(&error),
+    }
+}
+
+fn read(args: &PlanArgs) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let limit = MAX_PAYLOAD_BYTES + 1;
+    let length = if args.file.as_os_str() == "-" {
+        io::stdin().lock().take(limit).read_to_end(&mut body)?
+    } else {
+        std::fs::File::open(&args.file)?.take(limit).read_to_end(&mut body)?
+    };
+    if length as u64 > MAX_PAYLOAD_BYTES {
+        return Err(io::Error::other(format!("larger than {MAX_PAYLOAD_BYTES} bytes")));
+    }
+    Ok(body)
+}
+
+fn print(report: &PlanReport, output: Output) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match output {
+        Output::Text => write!(out, "{report}")?,
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut out, report)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}

@@ -1,0 +1,149 @@
+//! One attempt from intent to outcome: look, commit, act, commit, follow, commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Engine;
+use crate::action::{Action, Assignment, Look, Progress, Resumption};
+use crate::domain::Timestamp;
+use crate::domain::decide::{ActionOutcome, Event};
+use crate::domain::heal::{Attempt, AttemptStage, Heal, HealId};
+use crate::domain::reason::Reason;
+use crate::store::StoreError;
+
+/// Pause before a result the store refused is offered again.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// The attempt is no longer ours to go on with: it was ended elsewhere, or the store is closed.
+struct NotOurs;
+
+impl Engine {
+    /// Carries an attempt out in a task of its own, so that a hung engine delays no other heal.
+    pub(super) fn spawn_attempt(self: &Arc<Self>, heal: Heal, left_behind: bool) {
+        let engine = Arc::clone(self);
+        self.attempts.spawn(async move {
+            let id = heal.id;
+            if engine.carry_out(heal, left_behind).await.is_err() {
+                tracing::debug!(heal = %id, "the attempt was ended elsewhere");
+            }
+        });
+    }
+
+    async fn carry_out(&self, heal: Heal, left_behind: bool) -> Result<(), NotOurs> {
+        let heal = if left_behind { self.note_takeover(heal).await? } else { heal };
+        let (Some(attempt), Some(step)) = (heal.attempt(), heal.current_step()) else { return Err(NotOurs) };
+        let Some(action) = self.actions.as_ref().map(|actions| actions.of(&step.action)) else {
+            tracing::error!(heal = %heal.id, "an attempt began in a dry run; it is left alone");
+            return Err(NotOurs);
+        };
+        let assignment = Assignment {
+            action: step.action.clone(),
+            symptom_since: attempt.symptom_since,
+            began_at: attempt.began_at,
+            deadline: attempt.deadline,
+        };
+        let time_left = self.time_until(attempt.deadline);
+        let deed = self.run(&heal, attempt, action.as_ref(), &assignment);
+        let outcome = match tokio::time::timeout(time_left, deed).await {
+            Ok(outcome) => outcome?,
+            Err(_) => ActionOutcome::TimedOut,
+        };
+        let succeeded = matches!(outcome, ActionOutcome::Done { .. } | ActionOutcome::NotNeeded { .. });
+        let took = self.since(attempt.began_at);
+        self.metrics.action_ended(step.action.kind(), heal.target.as_str(), &heal.rule, succeeded, took);
+        self.commit(heal.id, Event::Finished { attempt: attempt.id, outcome }).await?;
+        self.wake.heals.notify_one();
+        Ok(())
+    }
+
+    async fn note_takeover(&self, heal: Heal) -> Result<Heal, NotOurs> {
+        let attempt = heal.attempt().map(|attempt| attempt.id).ok_or(NotOurs)?;
+        self.commit(heal.id, Event::TakenOver { attempt }).await
+    }
+
+    /// The deed itself, entered at the stage the attempt had reached.
+    async fn run(
+        &self,
+        heal: &Heal,
+        attempt: &Attempt,
+        action: &dyn Action,
+        assignment: &Assignment,
+    ) -> Result<ActionOutcome, NotOurs> {
+        let handle = match &attempt.stage {
+            AttemptStage::Intended => match action.look(assignment).await {
+                Look::Over(outcome) => return Ok(outcome),
+                Look::Ready { handle, found } => {
+                    let event = Event::Prepared { attempt: attempt.id, handle: handle.clone(), found };
+                    self.commit(heal.id, event).await?;
+                    self.start(heal, attempt, action, assignment, &handle).await
+                }
+            },
+            AttemptStage::Prepared { handle } => match action.resume(assignment, handle).await {
+                Err(outcome) => return Ok(outcome),
+                Ok(Resumption::Start) => self.start(heal, attempt, action, assignment, handle).await,
+                Ok(Resumption::Follow { handle, what }) => Ok((handle, what)),
+            },
+            AttemptStage::Started { handle } => return Ok(follow(action, assignment, handle).await),
+        };
+        let (handle, what) = match handle {
+            Ok(started) => started,
+            Err(outcome) => return Ok(outcome),
+        };
+        self.commit(heal.id, Event::Started { attempt: attempt.id, handle: handle.clone(), what }).await?;
+        Ok(follow(action, assignment, &handle).await)
+    }
+
+    async fn start(
+        &self,
+        heal: &Heal,
+        attempt: &Attempt,
+        action: &dyn Action,
+        assignment: &Assignment,
+        handle: &Value,
+    ) -> Result<(Value, String), ActionOutcome> {
+        tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, attempt = %attempt.id, "acting");
+        self.metrics.action_launched(assignment.action.kind(), heal.target.as_str(), &heal.rule);
+        action.start(assignment, handle).await
+    }
+
+    /// Commits news of the attempt, again and again while the store refuses: nothing goes on before it is on record.
+    async fn commit(&self, heal: HealId, event: Event) -> Result<Heal, NotOurs> {
+        loop {
+            match self.store.record(Arc::clone(&self.policy), heal, event.clone(), self.clock.now()).await {
+                Ok((Some(stored), reason)) if !is_over(&reason) => {
+                    self.changed(&stored);
+                    self.wake.messages.notify_one();
+                    return Ok(stored);
+                }
+                Ok(_) | Err(StoreError::Closed) => return Err(NotOurs),
+                Err(error) => {
+                    tracing::error!(%heal, %error, "news of an attempt cannot be stored; trying again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn since(&self, began: Timestamp) -> Duration {
+        Duration::try_from(self.clock.now().duration_since(began)).unwrap_or_default()
+    }
+
+    fn time_until(&self, deadline: Timestamp) -> Duration {
+        Duration::try_from(deadline.duration_since(self.clock.now())).unwrap_or_default()
+    }
+}
+
+const fn is_over(reason: &Reason) -> bool {
+    matches!(reason, Reason::AttemptOver | Reason::HealEnded { .. } | Reason::NoSuchHeal)
+}
+
+async fn follow(action: &dyn Action, assignment: &Assignment, handle: &Value) -> ActionOutcome {
+    loop {
+        match action.poll(assignment, handle).await {
+            Progress::Running { again_in } => tokio::time::sleep(again_in).await,
+            Progress::Over(outcome) => return outcome,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The heal loop: takes over what another process left behind, then advances whatever is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+use crate::domain::Timestamp;
+use crate::store::StoreError;
+
+/// Heals looked at in one transaction.
+const BATCH: u32 = 256;
+/// Longest sleep without looking, should a wake-up ever be missed.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+/// Pause after the store refused.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Runs until told to stop.
+    pub async fn schedule(self: Arc<Self>) {
+        self.take_over().await;
+        loop {
+            // Registered before looking, so that a wake-up during the look is not missed.
+            let woken = self.wake.heals.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let pause = match self.advance().await {
+                Ok(next_due) => next_due.map_or(MAX_IDLE, |due| self.until(due)).min(MAX_IDLE),
+                Err(error) => {
+                    tracing::error!(%error, "heals cannot be advanced; trying again");
+                    STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = woken => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Goes on with the attempts of a process that is gone.
+    pub(super) async fn take_over(self: &Arc<Self>) {
+        loop {
+            match self.store.take_over(self.clock.now()).await {
+                Ok(heals) => {
+                    for heal in heals {
+                        tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, "taking over an attempt another process left behind");
+                        self.spawn_attempt(heal, true);
+                    }
+                    return;
+                }
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    tracing::error!(%error, "attempts left behind cannot be taken over; trying again");
+                    tokio::select! {
+                        () = self.stop.cancelled() => return,
+                        () = tokio::time::sleep(STORE_PAUSE) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Advances batches until nothing more is due now; answers when the next heal is due.
+    async fn advance(self: &Arc<Self>) -> Result<Option<Timestamp>, StoreError> {
+        loop {
+            let now = self.clock.now();
+            let advanced = self.store.advance_due(Arc::clone(&self.policy), BATCH, now).await?;
+            for heal in &advanced.changed {
+                self.changed(heal);
+            }
+            // Whoever woke this loop may have committed messages as well.
+            self.wake.messages.notify_one();
+            let nothing_changed = advanced.changed.is_empty();
+            for heal in advanced.to_start {
+                self.spawn_attempt(heal, false);
+            }
+            if nothing_changed || advanced.next_due.is_none_or(|due| due > now) {
+                return Ok(advanced.next_due);
+            }
+            if self.stop.is_cancelled() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn until(&self, due: Timestamp) -> Duration {
+        // The shortest sleep is a millisecond, which is the store's resolution.
+        Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default().max(Duration::from_millis(1))
+    }
+}

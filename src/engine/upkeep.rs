@@ -1,0 +1,48 @@
+//! Upkeep: leases stay alive, attempts left behind are found, old history goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+
+/// How often leases are renewed; a lease lasts three times as long.
+const LEASE_RENEWAL: Duration = Duration::from_secs(10);
+/// How often old history is looked for.
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
+
+impl Engine {
+    /// Runs until told to stop. Ended heals are kept for `history`.
+    pub async fn upkeep(self: Arc<Self>, history: Duration) {
+        let mut lease = tokio::time::interval(LEASE_RENEWAL);
+        let mut prune = tokio::time::interval(PRUNE_EVERY);
+        lease.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        prune.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                _ = lease.tick() => self.renew().await,
+                _ = prune.tick() => self.prune(history).await,
+            }
+        }
+    }
+
+    async fn renew(&self) {
+        if let Err(error) = self.store.renew_leases(self.clock.now()).await {
+            tracing::warn!(%error, "leases cannot be renewed; trying again");
+        }
+    }
+
+    async fn prune(&self, history: Duration) {
+        let before = self.clock.now() - history;
+        loop {
+            match self.store.prune(before).await {
+                Ok(0) => return,
+                Ok(heals) => tracing::info!(heals, %before, "old history removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "old history cannot be removed; trying again later");
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The real program, started as a user would start it, in a folder of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything the daemon does in a test may take before the test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with configuration, rules, secrets and store, and how to start the daemon in it.
+pub struct Home {
+    directory: tempfile::TempDir,
+    flags: Vec<String>,
+}
+
+impl Home {
+    /// A folder with this configuration and one rule file.
+    pub fn new(config: &str, rules: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Self { directory, flags: Vec::new() };
+        home.write("autoheal.yml", config);
+        fs::create_dir(home.path().join("rules")).unwrap();
+        home.write("rules/rules.yml", rules);
+        home.secrets("");
+        home
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// Replaces the secrets file.
+    pub fn secrets(&self, text: &str) {
+        let path = self.path().join("secrets");
+        let _ = fs::remove_file(&path);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    }
+
+    /// A further flag for every start.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.path().join("data/autoheal.db")
+    }
+
+    /// The program with this folder's files, not yet started.
+    pub fn command(&self, verb: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_autoheal"));
+        command
+            .args(verb)
+            .current_dir(self.path())
+            .env_clear()
+            .args(["--config-file", "autoheal.yml", "--secrets-file", "secrets", "--listen-address", "127.0.0.1:0"])
+            .args(&self.flags)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the daemon and waits until it is ready.
+    pub fn start(&self) -> Daemon {
+        let log = self.path().join(format!("log-{}", fs::read_dir(self.path()).unwrap().count()));
+        let file = fs::File::create(&log).unwrap();
+        let child =
+            self.command(&["serve"]).stdout(file.try_clone().unwrap()).stderr(file).spawn().expect("the daemon starts");
+        let mut daemon = Daemon { child, address: ([127, 0, 0, 1], 0).into(), log };
+        daemon.address = daemon.wait_for_address();
+        eventually("the daemon is ready", || daemon.status("/-/ready") == Some(200));
+        daemon
+    }
+}
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Daemon {
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn wait_for_address(&mut self) -> SocketAddr {
+        let began = Instant::now();
+        loop {
+            let log = self.log();
+            let found = log.lines().find(|line| line.contains("msg=listening")).and_then(|line| {
+                line.split_whitespace().find_map(|word| word.strip_prefix("address="))?.trim_matches('"').parse().ok()
+            });
+            if let Some(address) = found {
+                return address;
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the daemon ended with {status}:\n{log}");
+            }
+            assert!(began.elapsed() < PATIENCE, "the daemon does not listen:\n{log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn client() -> reqwest::blocking::Client {
+        super::install_tls();
+        reqwest::blocking::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+    }
+
+    /// The status of a GET; `None` when nobody answers.
+    pub fn status(&self, path: &str) -> Option<u16> {
+        Self::client().get(self.url(path)).send().ok().map(|answer| answer.status().as_u16())
+    }
+
+    pub fn text(&self, path: &str) -> String {
+        Self::client().get(self.url(path)).send().unwrap().text().unwrap()
+    }
+
+    pub fn json(&self, path: &str) -> Value {
+        Self::client().get(self.url(path)).send().unwrap().json().unwrap()
+    }
+
+    /// Posts a webhook body; answers the status, or `None` when the connection broke.
+    pub fn post(&self, body: impl Into<reqwest::blocking::Body>) -> Option<u16> {
+        let request = Self::client().post(self.url("/alerts")).header("content-type", "application/json").body(body);
+        request.send().ok().map(|answer| answer.status().as_u16())
+    }
+
+    /// All heals, newest first.
+    pub fn heals(&self) -> Vec<Value> {
+        self.json("/api/v1/heals?limit=500")["heals"].as_array().unwrap().clone()
+    }
+
+    /// Waits until some heal is in a state; answers it whole.
+    pub fn wait_for_state(&self, state: &str) -> Value {
+        let mut found = None;
+        eventually(&format!("a heal is {state}"), || {
+            found = self.heals().into_iter().find(|heal| heal["state"] == state);
+            found.is_some()
+        });
+        let id = found.unwrap()["id"].as_str().unwrap().to_owned();
+        self.json(&format!("/api/v1/heals/{id}"))
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub fn terminate(mut self) -> ExitStatus {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "the daemon does not stop:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- daemon log ---\n{}", self.log());
+        }
+    }
+}
+
+/// Waits for a condition, looking often; panics when it never comes.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A webhook body with one alert.
+pub fn alert(status: &str, labels: &Value, age: Duration) -> Value {
+    let now = jiff::Timestamp::now();
+    let starts_at = now - age;
+    let ends_at = if status == "resolved" { now.to_string() } else { "0001-01-01T00:00:00Z".to_owned() };
+    serde_json::json!({
+        "status": status, "labels": labels, "annotations": {"summary": "a test"},
+        "startsAt": starts_at.to_string(), "endsAt": ends_at, "generatorURL": "http://prometheus.example/graph",
+    })
+}
+
+/// A webhook body around alerts.
+pub fn delivery(alerts: &[Value]) -> String {
+    serde_json::json!({
+        "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "receiver": "autoheal",
+        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager.example", "alerts": alerts,
+    })
+    .to_string()
+}
