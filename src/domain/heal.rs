@@ -207,7 +207,6 @@ pub struct Heal {
     /// What the rule may do on its own.
     pub mode: Mode,
     /// Where it stands.
-    #[serde(flatten)]
     pub phase: Phase,
     /// Why it stands there.
     pub reason: Reason,

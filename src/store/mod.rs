@@ -11,11 +11,15 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 use crate::domain::alert::Alert;
-use crate::domain::decide::{Event, Policy};
+use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::heal::{Heal, HealId};
 use crate::domain::message::Message;
+use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
 use crate::domain::rule::HealRequest;
+
+/// How a store decides: [`decide`](crate::domain::decide::decide), unless a test hands in its own.
+pub type DecideFn = fn(&Policy, &Snapshot, Event, Timestamp) -> Plan;
 
 /// The store could not do what was asked; nothing of it was committed.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
 pub mod message;
+pub mod sighting;
 pub mod slack;
 pub mod smtp;
 

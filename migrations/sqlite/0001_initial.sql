@@ -1,0 +1,75 @@
+-- Times are milliseconds since 1970 in UTC. What SQL must compare has a column; the whole of a heal or message is JSON in `doc`.
+
+CREATE TABLE heal (
+    id            TEXT    NOT NULL PRIMARY KEY,
+    rule          TEXT    NOT NULL,
+    target        TEXT    NOT NULL,
+    state         TEXT    NOT NULL,
+    -- When it must be looked at; nothing that is open is without.
+    due_at        INTEGER,
+    -- What the current step touches, set exactly while it acts.
+    action_target TEXT,
+    lease_owner   TEXT,
+    lease_until   INTEGER,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
+    ended_at      INTEGER,
+    doc           TEXT    NOT NULL,
+    CHECK ((ended_at IS NULL) = (due_at IS NOT NULL)),
+    CHECK ((state = 'acting') = (action_target IS NOT NULL))
+) STRICT;
+
+-- One open heal per rule and target.
+CREATE UNIQUE INDEX heal_open ON heal (rule, target) WHERE ended_at IS NULL;
+-- One action at a time per target, across rules.
+CREATE UNIQUE INDEX heal_acting ON heal (action_target) WHERE action_target IS NOT NULL;
+-- What to look at next, state by state; also counts the open ones without touching a document.
+CREATE INDEX heal_due ON heal (state, due_at) WHERE ended_at IS NULL;
+-- What to delete next, and counting again.
+CREATE INDEX heal_ended ON heal (ended_at, state) WHERE ended_at IS NOT NULL;
+
+-- The memory of one alert under one rule and target. It outlives its heal, hence no foreign key.
+-- starts_at and ends_at are kept as told, to the nanosecond: decisions compare them, SQL does not.
+CREATE TABLE episode (
+    fingerprint TEXT    NOT NULL,
+    rule        TEXT    NOT NULL,
+    target      TEXT    NOT NULL,
+    heal        TEXT,
+    status      TEXT    NOT NULL,
+    starts_at   TEXT    NOT NULL,
+    ends_at     TEXT,
+    seen_at     INTEGER NOT NULL,
+    ended       TEXT,
+    PRIMARY KEY (fingerprint, rule, target)
+) STRICT, WITHOUT ROWID;
+
+-- Attempts that began, for the limits per hour. An attempt that could not even be tried keeps its number, and so its row.
+CREATE TABLE attempt (
+    heal       TEXT    NOT NULL REFERENCES heal (id) ON DELETE CASCADE,
+    step       INTEGER NOT NULL,
+    number     INTEGER NOT NULL,
+    rule       TEXT    NOT NULL,
+    target     TEXT    NOT NULL,
+    started_at INTEGER NOT NULL,
+    PRIMARY KEY (heal, step, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX attempt_started ON attempt (started_at);
+
+-- Messages committed with the change they tell; status is waiting, sent or dead.
+CREATE TABLE outbox (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    heal       TEXT    NOT NULL REFERENCES heal (id) ON DELETE CASCADE,
+    channel    TEXT    NOT NULL,
+    kind       TEXT    NOT NULL,
+    doc        TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL,
+    tries      INTEGER NOT NULL DEFAULT 0,
+    status     TEXT    NOT NULL DEFAULT 'waiting',
+    last_error TEXT
+) STRICT;
+
+CREATE INDEX outbox_heal ON outbox (heal);
+-- Sent messages are the many; what still matters is found without them.
+CREATE INDEX outbox_unsent ON outbox (status, due_at) WHERE status <> 'sent';

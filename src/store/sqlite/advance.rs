@@ -1,0 +1,222 @@
+//! What time and the engine bring: heals that fall due, events of one heal, leases.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::apply::{Applied, LEASE, earlier, id_text, is_acting, later};
+use super::session::{Session, decode_heal, millis, timestamp, unreadable};
+use crate::domain::decide::{Event, Policy, Snapshot};
+use crate::domain::guard::Load;
+use crate::domain::heal::{AttemptId, Heal, HealId};
+use crate::domain::reason::Reason;
+use crate::store::{Advanced, StoreError};
+
+/// The state in which heals wait for leave to act.
+const WAITING: &str = "pending";
+/// The states of open heals in the order they are looked at: what may end comes before what wants to begin.
+const OPEN_STATES: [&str; 4] = ["acting", "verifying", "awaiting_approval", WAITING];
+/// The window of the limits per hour.
+const HOUR: Duration = Duration::from_hours(1);
+/// When to look again at a heal that was due and yet did not change, or that waits for room: soon, but not in a busy loop.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// When to look again at a heal that cannot be read or written: one such heal must not keep the others waiting.
+const LOOK_AGAIN_AFTER_ERROR: Duration = Duration::from_mins(5);
+
+/// What runs and ran, over all heals.
+#[derive(Default)]
+struct Running {
+    acting: u32,
+    started_last_hour: u32,
+    oldest_start: Option<Timestamp>,
+}
+
+impl Session {
+    /// Decides on heals that are due: first those whose end may make room, then those that wait for room.
+    pub(super) fn advance_due(&self, policy: &Policy, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
+        let mut advanced = Advanced::default();
+        let mut running = self.running(now)?;
+        let mut saturated = false;
+        let mut room = limit;
+        for state in OPEN_STATES {
+            let due = self.due_heals(state, room, now)?;
+            room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+            for id in due {
+                saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
+                if saturated && state == WAITING {
+                    // The others wait for the same; each keeps its place, and nothing is written for them.
+                    break;
+                }
+            }
+        }
+        advanced.next_due = self.next_due(saturated, now)?;
+        Ok(advanced)
+    }
+
+    /// Decides on one due heal; answers whether no further heal may begin to act now.
+    fn advance_one(
+        &self,
+        policy: &Policy,
+        id: HealId,
+        running: &mut Running,
+        advanced: &mut Advanced,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let applied = match self.apart(|session| session.advance(policy, id, running, now)) {
+            Ok(applied) => applied,
+            Err(error) if self.gave_up() => return Err(error),
+            Err(error) => {
+                tracing::error!(heal = %id, %error, again_in = ?LOOK_AGAIN_AFTER_ERROR, "a due heal cannot go on");
+                self.postpone(id, later(now, LOOK_AGAIN_AFTER_ERROR))?;
+                return Ok(false);
+            }
+        };
+        let Applied { heal, changed, start_action, was_acting, saturated, .. } = applied;
+        match heal {
+            Some(heal) if changed => {
+                // The next heal's guards must see what this one took or gave back.
+                if was_acting || is_acting(&heal) {
+                    *running = self.running(now)?;
+                }
+                if start_action {
+                    advanced.to_start.push(heal.clone());
+                }
+                advanced.changed.push(heal);
+            }
+            _ if saturated => {}
+            _ => self.postpone(id, later(now, LOOK_AGAIN))?,
+        }
+        Ok(saturated)
+    }
+
+    fn advance(&self, policy: &Policy, id: HealId, running: &Running, now: Timestamp) -> Result<Applied, StoreError> {
+        let heal = self.read_heal(id)?;
+        let load = self.load(heal.as_ref(), running)?;
+        let event = Event::Due { new_attempt: AttemptId(self.fresh_id(now)) };
+        self.transition(policy, Snapshot { heal, load, ..Snapshot::default() }, event, now)
+    }
+
+    /// Decides on one event of one heal.
+    pub(super) fn record(
+        &self,
+        policy: &Policy,
+        id: HealId,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<(Option<Heal>, Reason), StoreError> {
+        let heal = self.read_heal(id)?;
+        let load = match event {
+            Event::Due { .. } => self.load(heal.as_ref(), &self.running(now)?)?,
+            _ => Load::default(),
+        };
+        let applied = self.transition(policy, Snapshot { heal, load, ..Snapshot::default() }, event, now)?;
+        Ok((applied.heal, applied.reason))
+    }
+
+    /// Leases every attempt that is not this process's own. The file's lock says that whoever had it is gone.
+    pub(super) fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        let owner = id_text(self.owner);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, doc FROM heal
+             WHERE action_target IS NOT NULL AND (lease_owner IS NULL OR lease_owner <> ?1) ORDER BY id",
+        )?;
+        let mut rows = statement.query([&owner])?;
+        let mut taken = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (id, doc): (String, String) = (row.get(0)?, row.get(1)?);
+            match decode_heal(&doc) {
+                Ok(heal) => taken.push(heal),
+                // It stays as it is; its due time makes itself heard again and again until somebody repairs it.
+                Err(error) => tracing::error!(heal = %id, %error, "an attempt cannot be taken over"),
+            }
+        }
+        for heal in &taken {
+            self.execute(
+                "UPDATE heal SET lease_owner = ?2, lease_until = ?3 WHERE id = ?1",
+                params![id_text(heal.id.0), owner, later(now, LEASE)],
+            )?;
+        }
+        Ok(taken)
+    }
+
+    /// Says that this process lives and still acts.
+    pub(super) fn renew_leases(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE heal SET lease_until = ?2 WHERE action_target IS NOT NULL AND lease_owner = ?1",
+            params![id_text(self.owner), later(now, LEASE)],
+        )?;
+        Ok(())
+    }
+
+    fn due_heals(&self, state: &str, limit: u32, now: Timestamp) -> Result<Vec<HealId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id FROM heal WHERE ended_at IS NULL AND state = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
+        )?;
+        let mut rows = statement.query(params![state, millis(now), limit])?;
+        let mut due = Vec::new();
+        while let Some(row) = rows.next()? {
+            due.push(heal_id(row, 0)?);
+        }
+        Ok(due)
+    }
+
+    /// When the next heal is due. While no heal may begin, those that wait for that are asked again after a pause:
+    /// the end of an action asks them sooner, but a limit can also be raised without any action ending.
+    fn next_due(&self, saturated: bool, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT MIN(due_at) FROM heal WHERE ended_at IS NULL AND state = ?1")?;
+        let mut next: Option<i64> = None;
+        for state in OPEN_STATES {
+            let due: Option<i64> = statement.query_row([state], |row| row.get(0))?;
+            let due = due.map(|due| if saturated && state == WAITING { due.max(later(now, LOOK_AGAIN)) } else { due });
+            next = next.into_iter().chain(due).min();
+        }
+        next.map(timestamp).transpose()
+    }
+
+    fn postpone(&self, id: HealId, due_at: i64) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE heal SET due_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND due_at < ?2",
+            params![id_text(id.0), due_at],
+        )?;
+        Ok(())
+    }
+
+    fn running(&self, now: Timestamp) -> Result<Running, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT (SELECT COUNT(*) FROM heal WHERE action_target IS NOT NULL), COUNT(*), MIN(started_at)
+             FROM attempt WHERE started_at > ?1",
+        )?;
+        let (acting, started_last_hour, oldest): (u32, u32, Option<i64>) =
+            statement.query_row([earlier(now, HOUR)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(Running { acting, started_last_hour, oldest_start: oldest.map(timestamp).transpose()? })
+    }
+
+    fn load(&self, heal: Option<&Heal>, running: &Running) -> Result<Load, StoreError> {
+        let target_holder = match heal.and_then(|heal| Some((heal.id, heal.current_step()?))) {
+            Some((id, step)) => self.target_holder(id, step.action.target().as_str())?,
+            None => None,
+        };
+        let Running { acting, started_last_hour, oldest_start } = *running;
+        Ok(Load { acting, target_holder, started_last_hour, oldest_start })
+    }
+
+    /// The other heal that acts on a target, and when its attempt ends at the latest.
+    fn target_holder(&self, id: HealId, target: &str) -> Result<Option<(HealId, Timestamp)>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT id, due_at FROM heal WHERE action_target = ?1 AND id <> ?2")?;
+        let holder: Option<(String, i64)> =
+            statement.query_row(params![target, id_text(id.0)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((holder, due_at)) = holder else { return Ok(None) };
+        let holder = holder.parse().map_err(|error| unreadable("heal's identity", &error))?;
+        let deadline = earlier(timestamp(due_at)?, Heal::WATCHDOG_GRACE);
+        Ok(Some((HealId(holder), timestamp(deadline)?)))
+    }
+}
+
+fn heal_id(row: &Row<'_>, index: usize) -> Result<HealId, StoreError> {
+    let text: String = row.get(index)?;
+    Uuid::parse_str(&text).map(HealId).map_err(|error| unreadable("heal's identity", &error))
+}

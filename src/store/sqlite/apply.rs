@@ -1,0 +1,199 @@
+//! From a snapshot to a committed plan: the one way by which heals, episodes and messages change.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, named_params, params};
+use serde::Serialize;
+
+use super::session::{Session, decode_heal, encode, millis, millis_up};
+use crate::domain::action::Target;
+use crate::domain::decide::{Event, Policy, Snapshot};
+use crate::domain::heal::{Episode, Heal, HealId, Phase};
+use crate::domain::message::MessageKind;
+use crate::domain::plan::{Plan, PlannedMessage};
+use crate::domain::reason::Reason;
+use crate::store::StoreError;
+
+/// How long an attempt belongs to the process that began it unless it says again that it lives.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// Attempts are remembered for twice the window that limits look at.
+const ATTEMPT_MEMORY: Duration = Duration::from_hours(2);
+
+/// What became of one event.
+pub(super) struct Applied {
+    /// The heal as it stands now.
+    pub(super) heal: Option<Heal>,
+    /// Whether anything was written.
+    pub(super) changed: bool,
+    /// Whether the current attempt's action is to be started after the commit.
+    pub(super) start_action: bool,
+    /// Whether the heal acted before.
+    pub(super) was_acting: bool,
+    /// See [`Plan::saturated`].
+    pub(super) saturated: bool,
+    pub(super) reason: Reason,
+}
+
+/// A message as the outbox keeps it; reads back as [`Message`](crate::domain::message::Message).
+#[derive(Serialize)]
+struct MessageDoc<'a> {
+    kind: MessageKind,
+    at: Timestamp,
+    heal: &'a Heal,
+}
+
+impl Session {
+    /// Decides on one event and writes the plan.
+    pub(super) fn transition(
+        &self,
+        policy: &Policy,
+        snapshot: Snapshot,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let plan = (self.decide)(policy, &snapshot, event, now);
+        self.write_plan(snapshot.heal, plan, now)
+    }
+
+    fn write_plan(&self, before: Option<Heal>, plan: Plan, now: Timestamp) -> Result<Applied, StoreError> {
+        let Plan { heal, episodes, messages, start_action, saturated, reason } = plan;
+        let changed = heal.is_some() || !episodes.is_empty();
+        let was_acting = before.as_ref().is_some_and(is_acting);
+        if let Some(heal) = &heal {
+            let is_new = before.as_ref().is_none_or(|before| before.id != heal.id);
+            self.write_heal(heal, is_new, start_action, now)?;
+            for message in &messages {
+                self.write_message(message, heal, now)?;
+            }
+            if start_action {
+                self.write_attempt(heal, now)?;
+            }
+        } else if start_action || !messages.is_empty() {
+            return Err(StoreError::Database("a plan without a heal has messages or an action".to_owned()));
+        }
+        for episode in &episodes {
+            self.write_episode(episode)?;
+        }
+        Ok(Applied { heal: heal.or(before), changed, start_action, was_acting, saturated, reason })
+    }
+
+    fn write_heal(&self, heal: &Heal, is_new: bool, start_action: bool, now: Timestamp) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO heal
+            (id, rule, target, state, due_at, action_target, lease_owner, lease_until, created_at, updated_at, ended_at, doc)
+            VALUES (:id, :rule, :target, :state, :due_at, :action_target, :lease_owner, :lease_until, :created_at,
+                    :updated_at, :ended_at, :doc)";
+        // Whoever acts keeps its lease through changes that others bring, such as an alert that joins.
+        const UPDATE: &str = "UPDATE heal SET rule = :rule, target = :target, state = :state, due_at = :due_at,
+            action_target = :action_target,
+            lease_owner = CASE WHEN :action_target IS NOT NULL THEN COALESCE(:lease_owner, lease_owner) END,
+            lease_until = CASE WHEN :action_target IS NOT NULL THEN COALESCE(:lease_until, lease_until) END,
+            created_at = :created_at, updated_at = :updated_at, ended_at = :ended_at, doc = :doc WHERE id = :id";
+        let acting_on = heal.current_step().filter(|_| is_acting(heal)).map(|step| step.action.target());
+        let rows = self.execute(
+            if is_new { INSERT } else { UPDATE },
+            named_params! {
+                ":id": id_text(heal.id.0),
+                ":rule": heal.rule,
+                ":target": heal.target.as_str(),
+                ":state": heal.phase.name(),
+                ":due_at": heal.due_at().map(millis_up),
+                ":action_target": acting_on.as_ref().map(Target::as_str),
+                ":lease_owner": start_action.then(|| id_text(self.owner)),
+                ":lease_until": start_action.then(|| later(now, LEASE)),
+                ":created_at": millis(heal.created_at),
+                ":updated_at": millis(heal.updated_at),
+                ":ended_at": heal.ended_at().map(millis),
+                ":doc": encode(heal)?,
+            },
+        )?;
+        if rows == 1 { Ok(()) } else { Err(StoreError::Database(format!("heal {} is not stored", heal.id))) }
+    }
+
+    fn write_message(&self, message: &PlannedMessage, heal: &Heal, now: Timestamp) -> Result<(), StoreError> {
+        let doc = encode(&MessageDoc { kind: message.kind, at: now, heal })?;
+        for channel in &message.channels {
+            self.execute(
+                "INSERT INTO outbox (id, heal, channel, kind, doc, created_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                params![
+                    id_text(self.fresh_id(now)),
+                    id_text(heal.id.0),
+                    channel.name,
+                    message.kind.as_str(),
+                    doc,
+                    millis(now)
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_attempt(&self, heal: &Heal, now: Timestamp) -> Result<(), StoreError> {
+        let Some(step) = heal.current_step() else {
+            return Err(StoreError::Database(format!("heal {} starts an action but has no step", heal.id)));
+        };
+        self.execute("DELETE FROM attempt WHERE started_at < ?1", [earlier(now, ATTEMPT_MEMORY)])?;
+        self.execute(
+            "INSERT INTO attempt (heal, step, number, rule, target, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (heal, step, number) DO UPDATE SET started_at = excluded.started_at",
+            params![
+                id_text(heal.id.0),
+                i64::try_from(heal.step).unwrap_or(i64::MAX),
+                step.attempts_used,
+                heal.rule,
+                step.action.target().as_str(),
+                millis(now)
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn write_episode(&self, episode: &Episode) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO episode (fingerprint, rule, target, heal, status, starts_at, ends_at, seen_at, ended)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (fingerprint, rule, target) DO UPDATE SET heal = excluded.heal, status = excluded.status,
+                 starts_at = excluded.starts_at, ends_at = excluded.ends_at, seen_at = excluded.seen_at,
+                 ended = excluded.ended",
+            params![
+                episode.fingerprint.to_string(),
+                episode.rule,
+                episode.target.as_str(),
+                episode.heal.map(|heal| id_text(heal.0)),
+                episode.status.as_str(),
+                episode.starts_at.to_string(),
+                episode.ends_at.map(|at| at.to_string()),
+                millis(episode.seen_at),
+                episode.ended.as_ref().map(encode).transpose()?,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A heal by its identity.
+    pub(super) fn read_heal(&self, id: HealId) -> Result<Option<Heal>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT doc FROM heal WHERE id = ?1")?;
+        let doc: Option<String> = statement.query_row([id_text(id.0)], |row| row.get(0)).optional()?;
+        doc.as_deref().map(decode_heal).transpose()
+    }
+}
+
+/// Whether an attempt of the heal is under way.
+pub(super) const fn is_acting(heal: &Heal) -> bool {
+    matches!(heal.phase, Phase::Acting(_))
+}
+
+/// `span` after `at`, as the store keeps it.
+pub(super) fn later(at: Timestamp, span: Duration) -> i64 {
+    millis_up(at).saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// `span` before `at`, as the store keeps it.
+pub(super) fn earlier(at: Timestamp, span: Duration) -> i64 {
+    millis(at).saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// An identity as the store keeps it: sorts as text in the order of its time.
+pub(super) fn id_text(id: uuid::Uuid) -> String {
+    id.hyphenated().to_string()
+}

@@ -1,0 +1,196 @@
+//! Deliveries: every alert with what the rules ask for, against what is remembered of it.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::apply::Applied;
+use super::session::{Session, decode_heal, timestamp, unreadable};
+use crate::domain::action::Target;
+use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
+use crate::domain::decide::{Event, Policy, Snapshot};
+use crate::domain::heal::{Episode, Heal, HealId};
+use crate::domain::rule::HealRequest;
+use crate::store::{Decision, Sighting, StoreError};
+
+/// What is remembered of an alert under one rule and target, with the heal while that is open.
+struct Memory {
+    episode: Episode,
+    open: Option<Heal>,
+}
+
+impl Memory {
+    fn into_snapshot(self) -> Snapshot {
+        Snapshot { heal: self.open, episode: Some(self.episode), ..Snapshot::default() }
+    }
+}
+
+impl Session {
+    /// Decides on every alert of a delivery, each in sight of what the ones before it changed.
+    pub(super) fn ingest(
+        &self,
+        policy: &Policy,
+        sightings: Vec<Sighting>,
+        now: Timestamp,
+    ) -> Result<Vec<Decision>, StoreError> {
+        let mut decisions = Vec::new();
+        for sighting in sightings {
+            match sighting.alert.status {
+                AlertStatus::Firing => self.ingest_firing(policy, sighting, now, &mut decisions)?,
+                AlertStatus::Resolved => self.ingest_resolved(policy, sighting, now, &mut decisions)?,
+            }
+        }
+        Ok(decisions)
+    }
+
+    fn ingest_firing(
+        &self,
+        policy: &Policy,
+        sighting: Sighting,
+        now: Timestamp,
+        decisions: &mut Vec<Decision>,
+    ) -> Result<(), StoreError> {
+        let Sighting { alert, requests, external_url } = sighting;
+        for (new_heal, mut request) in requests {
+            let snapshot = self.firing_snapshot(&alert, &mut request)?;
+            let rule = request.rule.clone();
+            let event = Event::Firing {
+                alert: alert.clone(),
+                request: Box::new(request),
+                new_heal,
+                external_url: external_url.to_string(),
+            };
+            decisions.push(decision(rule, self.transition(policy, snapshot, event, now)?));
+        }
+        Ok(())
+    }
+
+    /// What a firing alert meets. An open heal it already belongs to comes first, even where a reloaded rule now
+    /// names another target: a repeat must never start a second heal. The request then asks for that heal's target.
+    fn firing_snapshot(&self, alert: &Alert, request: &mut HealRequest) -> Result<Snapshot, StoreError> {
+        let mut memories = self.memories_of_rule(alert.fingerprint, &request.rule)?;
+        if let Some(own) = find_open(&memories, &request.rule, &request.target) {
+            let memory = memories.swap_remove(own);
+            request.target = memory.episode.target.clone();
+            return Ok(memory.into_snapshot());
+        }
+        Ok(Snapshot {
+            heal: self.read_open_heal(&request.rule, &request.target)?,
+            episode: memories.into_iter().map(|memory| memory.episode).find(|known| known.target == request.target),
+            ..Snapshot::default()
+        })
+    }
+
+    /// A resolve is told to whatever remembers the alert, also under rules that no longer match it or are gone.
+    fn ingest_resolved(
+        &self,
+        policy: &Policy,
+        sighting: Sighting,
+        now: Timestamp,
+        decisions: &mut Vec<Decision>,
+    ) -> Result<(), StoreError> {
+        let Sighting { alert, requests, .. } = sighting;
+        let mut memories = self.memories(alert.fingerprint)?;
+        let mut resolve = |rule: String, target: Target, snapshot: Snapshot| -> Result<(), StoreError> {
+            let event = Event::Resolved { alert: alert.clone(), rule: rule.clone(), target };
+            decisions.push(decision(rule, self.transition(policy, snapshot, event, now)?));
+            Ok(())
+        };
+        for (_, HealRequest { rule, target, .. }) in requests {
+            let asked = find_open(&memories, &rule, &target).or_else(|| {
+                memories.iter().position(|memory| memory.episode.rule == rule && memory.episode.target == target)
+            });
+            match asked.map(|index| memories.remove(index)) {
+                Some(memory) => resolve(rule, memory.episode.target.clone(), memory.into_snapshot())?,
+                // Nothing is known of it: decided all the same, so that an older firing that comes late is recognised.
+                None => resolve(rule, target, Snapshot::default())?,
+            }
+        }
+        for memory in memories {
+            if memory.open.is_some() || memory.episode.status == AlertStatus::Firing {
+                resolve(memory.episode.rule.clone(), memory.episode.target.clone(), memory.into_snapshot())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn memories_of_rule(&self, alert: Fingerprint, rule: &str) -> Result<Vec<Memory>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
+             FROM episode e LEFT JOIN heal h ON h.id = e.heal AND h.ended_at IS NULL
+             WHERE e.fingerprint = ?1 AND e.rule = ?2",
+        )?;
+        let mut rows = statement.query(params![alert.to_string(), rule])?;
+        let mut memories = Vec::new();
+        while let Some(row) = rows.next()? {
+            memories.push(read_memory(alert, row)?);
+        }
+        Ok(memories)
+    }
+
+    fn memories(&self, alert: Fingerprint) -> Result<Vec<Memory>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
+             FROM episode e LEFT JOIN heal h ON h.id = e.heal AND h.ended_at IS NULL
+             WHERE e.fingerprint = ?1 ORDER BY e.rule, e.target",
+        )?;
+        let mut rows = statement.query([alert.to_string()])?;
+        let mut memories = Vec::new();
+        while let Some(row) = rows.next()? {
+            memories.push(read_memory(alert, row)?);
+        }
+        Ok(memories)
+    }
+
+    fn read_open_heal(&self, rule: &str, target: &Target) -> Result<Option<Heal>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT doc FROM heal WHERE rule = ?1 AND target = ?2 AND ended_at IS NULL")?;
+        let doc: Option<String> = statement.query_row([rule, target.as_str()], |row| row.get(0)).optional()?;
+        doc.as_deref().map(decode_heal).transpose()
+    }
+}
+
+/// The open heal of a rule that the alert belongs to, preferably the one on `target`.
+fn find_open(memories: &[Memory], rule: &str, target: &Target) -> Option<usize> {
+    let is_open = |memory: &Memory| memory.open.is_some() && memory.episode.rule == rule;
+    memories
+        .iter()
+        .position(|memory| is_open(memory) && memory.episode.target == *target)
+        .or_else(|| memories.iter().position(is_open))
+}
+
+fn decision(rule: String, applied: Applied) -> Decision {
+    Decision { heal: applied.heal.map(|heal| heal.id), rule, changed: applied.changed, reason: applied.reason }
+}
+
+fn read_memory(fingerprint: Fingerprint, row: &Row<'_>) -> Result<Memory, StoreError> {
+    let text = |index: usize| row.get::<_, String>(index);
+    let told_time = |text: &str| text.parse().map_err(|error| unreadable("episode's time", &error));
+    let heal: Option<String> = row.get(2)?;
+    let ends_at: Option<String> = row.get(5)?;
+    let ended: Option<String> = row.get(7)?;
+    let open: Option<String> = row.get(8)?;
+    let episode = Episode {
+        fingerprint,
+        rule: text(0)?,
+        target: Target::new(text(1)?),
+        heal: heal
+            .map(|id| id.parse().map(HealId))
+            .transpose()
+            .map_err(|error| unreadable("episode's heal", &error))?,
+        status: match text(3)?.as_str() {
+            "firing" => AlertStatus::Firing,
+            "resolved" => AlertStatus::Resolved,
+            other => return Err(unreadable("episode's status", &format_args!("unknown status {other:?}"))),
+        },
+        starts_at: told_time(&text(4)?)?,
+        ends_at: ends_at.as_deref().map(told_time).transpose()?,
+        seen_at: timestamp(row.get(6)?)?,
+        ended: ended
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|error| unreadable("episode's ladder", &error))?,
+    };
+    Ok(Memory { episode, open: open.as_deref().map(decode_heal).transpose()? })
+}

@@ -1,0 +1,211 @@
+//! The embedded store: one `SQLite` file, one thread that writes it in groups, one that reads beside it.
+//!
+//! Reading order: `open` makes the connections (`schema` brings the file up to date), `queue` runs work on them,
+//! `ingest` and `advance` read snapshots, `apply` writes plans; `outbox`, `read` and `prune` are the rest of the seam.
+
+mod advance;
+mod apply;
+mod ingest;
+mod open;
+mod outbox;
+mod prune;
+mod queue;
+mod read;
+mod schema;
+mod session;
+mod stats;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use self::open::LockedFile;
+use self::prune::EpisodeKey;
+use self::queue::{Queue, Share};
+use self::session::Session;
+use self::stats::Counters;
+use super::{
+    Advanced, DecideFn, Decision, DeliveryResult, HealQuery, OutboxCounts, Outgoing, Sighting, Store, StoreError,
+};
+use crate::domain::Timestamp;
+use crate::domain::alert::AlertStatus;
+use crate::domain::decide::{Event, Policy, decide};
+use crate::domain::heal::{Heal, HealId};
+use crate::domain::reason::Reason;
+
+pub use self::open::OpenError;
+pub use self::stats::{COMMIT_BUCKETS, StoreStats};
+
+/// How a store works.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many deliveries may wait for the writer; one more is answered with [`StoreError::Busy`].
+    pub queue_limit: usize,
+    /// How it decides.
+    pub decide: DecideFn,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { queue_limit: 4096, decide }
+    }
+}
+
+/// A [`Store`] in one `SQLite` file, or in memory.
+///
+/// [`Store::close`] it before its file is opened again: dropped without, it ends only when its thread has come to that.
+pub struct SqliteStore {
+    writer: Queue,
+    /// A store in memory has one connection only.
+    reader: Option<Queue>,
+    counters: Arc<Counters>,
+}
+
+impl SqliteStore {
+    /// Opens a file, creating it and its directory when there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Each [`OpenError`] says what is wrong with the file and what can be done.
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let file = LockedFile::acquire(path)?;
+        let writer = file.writer()?;
+        let reader = file.reader()?;
+        let owner = Uuid::now_v7();
+        let counters = Arc::new(Counters::default());
+        let writer = Session::new(writer, options.decide, owner, Some(file));
+        let reader = Session::new(reader, options.decide, owner, None);
+        let failed = |error| OpenError::File { path: path.to_owned(), error };
+        Ok(Self {
+            writer: Queue::writer(writer, options.queue_limit, Arc::clone(&counters)).map_err(failed)?,
+            reader: Some(Queue::reader(reader, options.queue_limit).map_err(failed)?),
+            counters,
+        })
+    }
+
+    /// A store that lives as long as this value.
+    ///
+    /// # Errors
+    /// Only when the machine has no memory or no thread to give.
+    pub fn in_memory(options: Options) -> Result<Self, OpenError> {
+        let session = Session::new(open::in_memory()?, options.decide, Uuid::now_v7(), None);
+        let counters = Arc::new(Counters::default());
+        let writer = Queue::writer(session, options.queue_limit, Arc::clone(&counters))
+            .map_err(|error| OpenError::Database(error.to_string()))?;
+        Ok(Self { writer, reader: None, counters })
+    }
+
+    /// What the writer has done so far.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        self.counters.read()
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.submit(Share::Own, work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reader.as_ref().unwrap_or(&self.writer).submit(Share::Delivery, work).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ingest(
+        &self,
+        policy: Arc<Policy>,
+        sightings: Vec<Sighting>,
+        now: Timestamp,
+    ) -> Result<Vec<Decision>, StoreError> {
+        // A firing alert that no rule matches asks for nothing; a resolve may still matter to a heal of a former rule.
+        let asks_nothing =
+            |sighting: &Sighting| sighting.requests.is_empty() && sighting.alert.status == AlertStatus::Firing;
+        if sightings.iter().all(asks_nothing) && !self.writer.is_closed() {
+            return Ok(Vec::new());
+        }
+        self.writer.submit(Share::Delivery, move |session| session.ingest(&policy, sightings, now)).await
+    }
+
+    async fn advance_due(&self, policy: Arc<Policy>, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
+        self.write(move |session| session.advance_due(&policy, limit, now)).await
+    }
+
+    async fn record(
+        &self,
+        policy: Arc<Policy>,
+        heal: HealId,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<(Option<Heal>, Reason), StoreError> {
+        self.write(move |session| session.record(&policy, heal, event, now)).await
+    }
+
+    async fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        self.write(move |session| session.take_over(now)).await
+    }
+
+    async fn renew_leases(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |session| session.renew_leases(now)).await
+    }
+
+    async fn claim_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(Vec<Outgoing>, Option<Timestamp>), StoreError> {
+        self.write(move |session| session.claim_messages(limit, now)).await
+    }
+
+    async fn message_result(&self, id: Uuid, result: DeliveryResult, _now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |session| session.message_result(id, &result)).await
+    }
+
+    async fn heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError> {
+        self.read(move |session| session.list_heals(query)).await
+    }
+
+    async fn heal(&self, id: HealId) -> Result<Option<Heal>, StoreError> {
+        self.read(move |session| session.read_heal(id)).await
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.read(|session| session.count_heals()).await
+    }
+
+    async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
+        self.read(|session| session.outbox_counts()).await
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let (gone, more) = self.write(move |session| session.prune_heals(before)).await?;
+            pruned += gone;
+            if !more {
+                break;
+            }
+        }
+        let mut after = Some(EpisodeKey::default());
+        while let Some(key) = after {
+            after = self.write(move |session| session.prune_episodes(&key, before)).await?;
+        }
+        Ok(pruned)
+    }
+
+    async fn close(&self) {
+        // The reader first: the writer folds its log into the database only when nobody reads from it.
+        if let Some(reader) = &self.reader {
+            reader.close().await;
+        }
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,115 @@
+//! The outbox: messages wait here from their commit until they are delivered or given up.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::params;
+use uuid::Uuid;
+
+use super::apply::{id_text, later};
+use super::session::{Session, millis, millis_up, timestamp, unreadable};
+use crate::store::{DeliveryResult, OutboxCounts, Outgoing, StoreError};
+
+/// How long a message belongs to whoever claimed it.
+const CLAIM: Duration = Duration::from_mins(1);
+
+impl Session {
+    /// Claims messages that are due, those longest due first, and answers them in the order they were committed.
+    pub(super) fn claim_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(Vec<Outgoing>, Option<Timestamp>), StoreError> {
+        let mut claimed = Vec::new();
+        for (id, read) in self.due_messages(limit, now)? {
+            match read {
+                Ok(message) => {
+                    // The try counts from here, so that a message on which the process dies is not tried for ever.
+                    self.execute(
+                        "UPDATE outbox SET due_at = ?2, tries = tries + 1 WHERE id = ?1",
+                        params![id, later(now, CLAIM)],
+                    )?;
+                    claimed.push(message);
+                }
+                Err(error) => {
+                    tracing::error!(message = %id, %error, "a message cannot be read and is given up");
+                    self.execute(
+                        "UPDATE outbox SET status = 'dead', last_error = ?2 WHERE id = ?1",
+                        params![id, error.to_string()],
+                    )?;
+                }
+            }
+        }
+        claimed.sort_by_key(|message| (message.created_at, message.id));
+        Ok((claimed, self.next_message_due()?))
+    }
+
+    #[expect(clippy::type_complexity, reason = "a row that cannot be read still has its identity")]
+    fn due_messages(
+        &self,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Result<Outgoing, StoreError>)>, StoreError> {
+        // `status <> 'sent'` follows from the first condition, but only said so can SQLite use the partial index.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, channel, doc, tries, created_at FROM outbox
+             WHERE status = 'waiting' AND status <> 'sent' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![millis(now), limit])?;
+        let mut due = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (id, channel, doc): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (tries, created_at): (u32, i64) = (row.get(3)?, row.get(4)?);
+            let read = || {
+                Ok(Outgoing {
+                    id: Uuid::parse_str(&id).map_err(|error| unreadable("message's identity", &error))?,
+                    channel,
+                    message: serde_json::from_str(&doc).map_err(|error| unreadable("message", &error))?,
+                    tries,
+                    created_at: timestamp(created_at)?,
+                })
+            };
+            let read = read();
+            due.push((id, read));
+        }
+        Ok(due)
+    }
+
+    fn next_message_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT MIN(due_at) FROM outbox WHERE status = 'waiting' AND status <> 'sent'")?;
+        let due: Option<i64> = statement.query_row([], |row| row.get(0))?;
+        due.map(timestamp).transpose()
+    }
+
+    /// Records what became of a delivery. A result for a message that has been settled already changes nothing.
+    pub(super) fn message_result(&self, id: Uuid, result: &DeliveryResult) -> Result<(), StoreError> {
+        let id = id_text(id);
+        match result {
+            DeliveryResult::Sent => self.execute(
+                "UPDATE outbox SET status = 'sent', last_error = NULL WHERE id = ?1 AND status = 'waiting'",
+                [id],
+            )?,
+            DeliveryResult::Retry { at, error } => self.execute(
+                "UPDATE outbox SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND status = 'waiting'",
+                params![id, millis_up(*at), error],
+            )?,
+            DeliveryResult::Dead { error } => self.execute(
+                "UPDATE outbox SET status = 'dead', last_error = ?2 WHERE id = ?1 AND status = 'waiting'",
+                params![id, error],
+            )?,
+        };
+        Ok(())
+    }
+
+    /// Counts what has not been delivered.
+    pub(super) fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT COUNT(*) FILTER (WHERE status = 'waiting'), COUNT(*) FILTER (WHERE status = 'dead')
+             FROM outbox WHERE status <> 'sent'",
+        )?;
+        let (waiting, dead): (i64, i64) = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(OutboxCounts { waiting: waiting.unsigned_abs(), dead: dead.unsigned_abs() })
+    }
+}

@@ -1,0 +1,241 @@
+//! One thread per connection and the bounded queue before it. The writer's thread commits in groups: whatever waits
+//! when a transaction begins shares its commit, so that one wait for the disk serves many deliveries.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::session::Session;
+use super::stats::Counters;
+use crate::store::StoreError;
+
+/// Requests one transaction takes in at most, which bounds how long the first of them waits.
+const MAX_BATCH: usize = 512;
+/// How long closing waits for what was accepted.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Work for a connection. It is run once, then told what became of the transaction it ran in, and answers only then.
+trait Job: Send {
+    /// On an error whatever it wrote is undone.
+    fn run(&mut self, session: &mut Session) -> Result<(), StoreError>;
+    fn answer(self: Box<Self>, transaction: Result<(), StoreError>);
+}
+
+struct Request<Work, T> {
+    work: Option<Work>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<Work, T> Job for Request<Work, T>
+where
+    Work: FnOnce(&mut Session) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, session: &mut Session) -> Result<(), StoreError> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let result = match catch_unwind(AssertUnwindSafe(|| work(session))) {
+            Ok(result) => result,
+            // One request that hits a bug must not take the store from all others.
+            Err(panic) => Err(StoreError::Database(format!("the request panicked: {}", panic_text(panic.as_ref())))),
+        };
+        let verdict = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.result = Some(result);
+        verdict
+    }
+
+    fn answer(self: Box<Self>, transaction: Result<(), StoreError>) {
+        let result = match transaction {
+            Ok(()) => self.result.unwrap_or(Err(StoreError::Closed)),
+            Err(error) => Err(error),
+        };
+        // Nobody listens when the caller was cancelled; what was committed stays committed.
+        let _ = self.reply.send(result);
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Which share of the queue a request may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Deliveries may wait up to the limit; beyond it their sender is told to come again.
+    Delivery,
+    /// Our own work has room beyond it, because a flood of deliveries must not keep results from being recorded.
+    Own,
+}
+
+/// Places kept free for [`Share::Own`].
+const OWN_PLACES: usize = 1024;
+
+/// The way to a connection's thread.
+pub(super) struct Queue {
+    sender: RwLock<Option<Sender<Box<dyn Job>>>>,
+    waiting: Arc<AtomicUsize>,
+    limit: usize,
+    thread: Mutex<Option<(thread::JoinHandle<()>, oneshot::Receiver<()>)>>,
+}
+
+impl Queue {
+    /// Starts the thread that writes.
+    pub(super) fn writer(session: Session, limit: usize, counters: Arc<Counters>) -> std::io::Result<Self> {
+        Self::start("store-writer", limit, move |jobs| {
+            let mut session = session;
+            jobs.run_batches(&mut session, &counters);
+            // Readers are closed by now, so the log can be folded into the database and cut.
+            if let Err(error) = session.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                tracing::warn!(%error, "the store's log was not folded into the database; the next start does it");
+            }
+        })
+    }
+
+    /// Starts a thread that reads beside the writer. Each job sees what was committed when its statement began.
+    pub(super) fn reader(session: Session, limit: usize) -> std::io::Result<Self> {
+        Self::start("store-reader", limit, move |jobs| {
+            let mut session = session;
+            while let Some(mut job) = jobs.next() {
+                let outcome = job.run(&mut session);
+                job.answer(outcome);
+            }
+        })
+    }
+
+    fn start(name: &str, limit: usize, work: impl FnOnce(Jobs) + Send + 'static) -> std::io::Result<Self> {
+        let (sender, jobs) = channel();
+        let (done, finished) = oneshot::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let jobs = Jobs { jobs, waiting: Arc::clone(&waiting) };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            work(jobs);
+            drop(done);
+        })?;
+        Ok(Self { sender: RwLock::new(Some(sender)), waiting, limit, thread: Mutex::new(Some((thread, finished))) })
+    }
+
+    /// Queues work and waits for its answer, which comes after the commit. Never blocks the task's thread.
+    pub(super) async fn submit<T: Send + 'static>(
+        &self,
+        share: Share,
+        work: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(share, Box::new(Request { work: Some(work), result: None, reply }))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn enqueue(&self, share: Share, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        let sender = sender.as_ref().ok_or(StoreError::Closed)?;
+        let limit = match share {
+            Share::Delivery => self.limit,
+            Share::Own => self.limit.saturating_add(OWN_PLACES),
+        };
+        if self.waiting.fetch_add(1, Relaxed) >= limit {
+            self.waiting.fetch_sub(1, Relaxed);
+            return Err(StoreError::Busy { limit });
+        }
+        sender.send(job).map_err(|_| StoreError::Closed)
+    }
+
+    /// Whether [`Queue::close`] was called.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Takes nothing more in, lets the thread finish what it has, and waits for that within [`CLOSE_LIMIT`].
+    pub(super) async fn close(&self) {
+        drop(self.sender.write().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((thread, finished)) = thread else { return };
+        if tokio::time::timeout(CLOSE_LIMIT, finished).await.is_err() {
+            tracing::warn!(limit = ?CLOSE_LIMIT, "the store did not finish in time; what was answered is safe");
+        } else if thread.join().is_err() {
+            tracing::error!("the store's thread panicked");
+        }
+    }
+}
+
+/// The thread's end of the queue.
+struct Jobs {
+    jobs: Receiver<Box<dyn Job>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Jobs {
+    /// The next job, waiting for it; `None` when the queue is closed and empty.
+    fn next(&self) -> Option<Box<dyn Job>> {
+        self.jobs.recv().ok().inspect(|_| {
+            self.waiting.fetch_sub(1, Relaxed);
+        })
+    }
+
+    /// The next job, if one waits.
+    fn next_waiting(&self) -> Option<Box<dyn Job>> {
+        self.jobs.try_recv().ok().inspect(|_| {
+            self.waiting.fetch_sub(1, Relaxed);
+        })
+    }
+
+    fn run_batches(&self, session: &mut Session, counters: &Counters) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while let Some(first) = self.next() {
+            batch.push(first);
+            batch.extend(std::iter::from_fn(|| self.next_waiting()).take(MAX_BATCH - 1));
+            let outcome = commit_together(session, &mut batch, counters);
+            counters.batch(batch.len(), outcome.is_err());
+            for job in batch.drain(..) {
+                job.answer(outcome.clone());
+            }
+        }
+    }
+}
+
+/// Runs a batch in one transaction. An error is everybody's; a job that fails for itself only is not one.
+fn commit_together(session: &mut Session, batch: &mut [Box<dyn Job>], counters: &Counters) -> Result<(), StoreError> {
+    let outcome = run_in_transaction(session, batch, counters);
+    if let Err(error) = &outcome {
+        tracing::error!(%error, requests = batch.len(), "the store's transaction failed; nothing of it was kept");
+        // After some errors SQLite has rolled back by itself; another rollback would then be an error of its own.
+        if !session.gave_up()
+            && let Err(error) = session.execute("ROLLBACK", [])
+        {
+            tracing::error!(%error, "the store's transaction could not be rolled back");
+        }
+    }
+    outcome
+}
+
+fn run_in_transaction(
+    session: &mut Session,
+    batch: &mut [Box<dyn Job>],
+    counters: &Counters,
+) -> Result<(), StoreError> {
+    // The write lock comes first: a transaction that reads and then wants to write could not get it any more.
+    session.execute("BEGIN IMMEDIATE", [])?;
+    let changes_before = session.connection.total_changes();
+    for job in batch {
+        session.execute("SAVEPOINT job", [])?;
+        if let Err(error) = job.run(session) {
+            if session.gave_up() {
+                return Err(error);
+            }
+            session.execute("ROLLBACK TO job", [])?;
+        }
+        session.execute("RELEASE job", [])?;
+    }
+    let began = Instant::now();
+    session.execute("COMMIT", [])?;
+    if session.connection.total_changes() != changes_before {
+        counters.commit(began.elapsed());
+    }
+    Ok(())
+}

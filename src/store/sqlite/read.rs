@@ -1,0 +1,56 @@
+//! What pages and the API read.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use super::apply::id_text;
+use super::session::{Session, decode_heal};
+use crate::domain::heal::{Heal, STATES};
+use crate::store::{HealQuery, StoreError};
+
+impl Session {
+    /// Lists heals, newest first. The text of the statement depends only on which filters are given.
+    pub(super) fn list_heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError> {
+        let mut sql = String::from("SELECT doc FROM heal WHERE TRUE");
+        let mut values: Vec<Value> = Vec::new();
+        if let Some(before) = query.before {
+            sql.push_str(" AND id < ?");
+            values.push(id_text(before.0).into());
+        }
+        if let Some(state) = query.state {
+            sql.push_str(" AND state = ?");
+            values.push(state.into());
+        }
+        if let Some(rule) = query.rule {
+            sql.push_str(" AND rule = ?");
+            values.push(rule.into());
+        }
+        sql.push_str(" ORDER BY id DESC LIMIT ?");
+        values.push(i64::from(query.limit).into());
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut heals = Vec::new();
+        while let Some(row) = rows.next()? {
+            heals.push(decode_heal(&row.get::<_, String>(0)?)?);
+        }
+        Ok(heals)
+    }
+
+    /// How many heals are in each state, states without any included.
+    pub(super) fn count_heals(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        // Two halves, because each is answered by an index that holds the state and nothing of the documents.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT state, COUNT(*) FROM heal INDEXED BY heal_due WHERE ended_at IS NULL GROUP BY state
+             UNION ALL
+             SELECT state, COUNT(*) FROM heal INDEXED BY heal_ended WHERE ended_at IS NOT NULL GROUP BY state",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut counts: BTreeMap<String, u64> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+        while let Some(row) = rows.next()? {
+            counts.insert(row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs());
+        }
+        Ok(counts)
+    }
+}

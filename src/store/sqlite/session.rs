@@ -1,0 +1,114 @@
+//! A connection with what the work on it needs besides, and the small change of talking to `SQLite`.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Params};
+use serde::Serialize;
+use uuid::{ContextV7, Uuid};
+
+use super::open::LockedFile;
+use crate::domain::heal::Heal;
+use crate::store::{DecideFn, StoreError};
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+/// What a job works with. It lives on one thread.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) decide: DecideFn,
+    /// Names this process in leases.
+    pub(super) owner: Uuid,
+    ids: ContextV7,
+    /// Declared after the connection, because fields are dropped in order and the lock must go last.
+    _lock: Option<LockedFile>,
+}
+
+impl Session {
+    pub(super) fn new(connection: Connection, decide: DecideFn, owner: Uuid, lock: Option<LockedFile>) -> Self {
+        Self { connection, decide, owner, ids: ContextV7::new(), _lock: lock }
+    }
+
+    /// A new identity, later than every one this session gave out before for the same time.
+    pub(super) fn fresh_id(&self, now: Timestamp) -> Uuid {
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+        Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, seconds, nanos))
+    }
+
+    /// Runs one statement, parsed once per connection; answers how many rows it changed.
+    pub(super) fn execute(&self, sql: &str, values: impl Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(values)
+    }
+
+    /// Runs `work` so that nothing of it stays when it fails, and whatever was written before it does.
+    pub(super) fn apart<T>(&self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.execute("SAVEPOINT apart", [])?;
+        let outcome = work(self);
+        // Some errors, such as a full disk, make SQLite give up the whole transaction and all savepoints with it.
+        if outcome.is_err() && !self.gave_up() {
+            self.execute("ROLLBACK TO apart", [])?;
+        }
+        if !self.gave_up() {
+            self.execute("RELEASE apart", [])?;
+        }
+        outcome
+    }
+
+    /// Whether there is no transaction (any more).
+    pub(super) fn gave_up(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+}
+
+/// A time as the store keeps it, rounded down.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_nanosecond().div_euclid(1_000_000).try_into().unwrap_or(i64::MAX)
+}
+
+/// A time as the store keeps it, rounded up: nothing is handed out before it is due.
+pub(super) fn millis_up(at: Timestamp) -> i64 {
+    let millis = millis(at);
+    if at.as_nanosecond().rem_euclid(1_000_000) == 0 { millis } else { millis.saturating_add(1) }
+}
+
+/// A time out of the store.
+pub(super) fn timestamp(millis: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(millis).map_err(|error| unreadable("time", &error))
+}
+
+/// A value as JSON text.
+pub(super) fn encode(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Database(format!("a value cannot be stored: {error}")))
+}
+
+/// A heal out of its JSON text.
+pub(super) fn decode_heal(doc: &str) -> Result<Heal, StoreError> {
+    serde_json::from_str(doc).map_err(|error| unreadable("heal", &error))
+}
+
+/// What is stored is not what this version stores.
+pub(super) fn unreadable(what: &str, error: &dyn Display) -> StoreError {
+    StoreError::Unreadable { what: what.to_owned(), error: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_to_the_side_that_is_safe() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (text, down, up) in [
+            ("1970-01-01T00:00:01.234Z", 1234, 1234),
+            ("1970-01-01T00:00:01.2340001Z", 1234, 1235),
+            ("1969-12-31T23:59:59.9995Z", -1, 0),
+        ] {
+            assert_eq!((millis(at(text)), millis_up(at(text))), (down, up), "{text}");
+        }
+    }
+}
