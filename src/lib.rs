@@ -11,7 +11,9 @@
 //! [`cli`] is one file per verb.
 
 pub mod clock;
+pub mod ids;
 pub mod secret;
+pub mod telemetry;
 pub mod tls;
 
 pub mod domain;
@@ -24,3 +26,9 @@ pub mod notify;
 pub mod engine;
 
 pub mod config;
+
+pub mod rehearse;
+
+pub mod web;
+
+pub mod cli;

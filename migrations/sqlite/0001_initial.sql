@@ -24,7 +24,7 @@ CREATE UNIQUE INDEX heal_open ON heal (rule, target) WHERE ended_at IS NULL;
 -- One action at a time per target, across rules.
 CREATE UNIQUE INDEX heal_acting ON heal (action_target) WHERE action_target IS NOT NULL;
 -- What to look at next, state by state; also counts the open ones without touching a document.
-CREATE INDEX heal_due ON heal (state, due_at) WHERE ended_at IS NULL;
+CREATE INDEX heal_due ON heal (state, due_at) WHERE due_at IS NOT NULL;
 -- What to delete next, and counting again.
 CREATE INDEX heal_ended ON heal (ended_at, state) WHERE ended_at IS NOT NULL;
 

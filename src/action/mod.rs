@@ -18,7 +18,8 @@ pub struct Assignment {
     /// What to do.
     pub action: RenderedAction,
     /// When the earliest of the heal's alerts began to fire: what was restarted since then needs no second restart.
-    /// For a later attempt of the same heal this is when the previous attempt began.
+    /// For a later attempt of the same heal this is when the previous attempt's action ended: what that action itself
+    /// restarted must not count, or no second attempt would ever do anything.
     pub symptom_since: Timestamp,
     /// When the attempt was decided.
     pub began_at: Timestamp,

@@ -1,7 +1,28 @@
 //! Configuration: files to checked values. Reads everything, collects every problem with its place, and hands out
 //! parts; nothing below `app` sees a whole [`Config`].
+//!
+//! The way of a file: `files` says which ones are read, `yaml` turns each into values that know their `places`,
+//! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
+//! `rules` with `steps`, `web`) checks them through the `reader`, which writes every misfit down and goes on.
 
-use std::net::SocketAddr;
+mod diagnostic;
+mod docker;
+mod files;
+mod load;
+mod names;
+mod places;
+mod reader;
+mod receivers;
+mod reference;
+mod rules;
+mod scalars;
+mod sections;
+mod steps;
+mod suggest;
+mod web;
+mod yaml;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +31,12 @@ use crate::domain::guard::Limits;
 use crate::domain::rule::RuleSet;
 use crate::notify::ReceiverSettings;
 use crate::secret::Secret;
+
+pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
+pub use self::load::{LoadOptions, sort_paths};
+
+/// The ancestor's port.
+const DEFAULT_PORT: u16 = 9099;
 
 /// Everything the files say, checked.
 #[derive(Debug)]
@@ -26,6 +53,8 @@ pub struct Config {
     pub web: WebSettings,
     /// Who can be told.
     pub receivers: Vec<ReceiverSettings>,
+    /// Who is told when nobody else is named.
+    pub default_receivers: Vec<String>,
     /// How long ended heals are kept.
     pub history: Duration,
 }
@@ -48,4 +77,14 @@ pub struct WebSettings {
     pub bearer_tokens: Vec<Secret>,
     /// Largest accepted body in bytes.
     pub max_body_bytes: usize,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        Self {
+            listen_address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+            bearer_tokens: Vec::new(),
+            max_body_bytes: 32 * 1024 * 1024,
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub mod alert;
 pub mod backoff;
 pub mod decide;
 pub mod duration;
+mod go_string;
 pub mod guard;
 pub mod heal;
 pub mod matcher;
@@ -17,6 +18,7 @@ pub mod plan;
 pub mod reason;
 pub mod regex;
 pub mod rule;
+mod rule_index;
 pub mod template;
 
 /// An instant in UTC. Always handed in, never read inside `domain`.

@@ -11,6 +11,7 @@ use super::backoff::Backoff;
 use super::heal::HealStep;
 use super::matcher::Matcher;
 use super::regex::Regex;
+use super::rule_index::RuleIndex;
 use super::template::{AlertContext, Template};
 
 /// What a rule may do on its own.
@@ -175,13 +176,15 @@ impl HealRule {
 #[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<HealRule>>,
+    index: Arc<RuleIndex>,
 }
 
 impl RuleSet {
     /// Compiles rules for matching. Names are unique; configuration has checked that.
     #[must_use]
     pub fn new(rules: Vec<HealRule>) -> Self {
-        Self { rules: rules.into_iter().map(Arc::new).collect() }
+        let index = Arc::new(RuleIndex::new(rules.iter().map(|rule| &rule.selector)));
+        Self { rules: rules.into_iter().map(Arc::new).collect(), index }
     }
 
     /// The rules in file order.
@@ -191,12 +194,19 @@ impl RuleSet {
     }
 
     /// The rules that apply to an alert: matching ones in file order, up to and including the first with `continue: false`.
+    ///
+    /// An index names the few rules that may match, so that thousands of rules cost no more than a handful.
     pub fn matching<'a>(&'a self, alert: &'a Alert) -> impl Iterator<Item = &'a HealRule> {
         let mut stopped = false;
-        self.rules.iter().map(Arc::as_ref).filter(|rule| rule.selector.matches(alert)).take_while(move |rule| {
-            let keep = !stopped;
-            stopped |= !rule.continue_matching;
-            keep
-        })
+        self.index
+            .candidates(alert)
+            .into_iter()
+            .map(|position| self.rules[position].as_ref())
+            .filter(|rule| rule.selector.matches(alert))
+            .take_while(move |rule| {
+                let keep = !stopped;
+                stopped |= !rule.continue_matching;
+                keep
+            })
     }
 }

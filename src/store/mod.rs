@@ -141,7 +141,9 @@ pub struct OutboxCounts {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Decides on every alert of one delivery and commits all of it in one transaction, or nothing.
-    /// Deliveries that arrive together may share one commit. The decisions stand in the order of sightings and their requests.
+    /// Deliveries that arrive together may share one commit. The decisions stand in the order of sightings and their
+    /// requests; a resolve is followed by one more for every heal or memory of the alert that no request asked for,
+    /// such as those of rules that no longer exist.
     async fn ingest(
         &self,
         policy: Arc<Policy>,
@@ -150,6 +152,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Decision>, StoreError>;
 
     /// Decides on up to `limit` heals that are due and commits. Attempts that begin are leased to this process.
+    /// While no further heal may begin, those that wait for that are left alone; call again when an action has ended.
     async fn advance_due(&self, policy: Arc<Policy>, limit: u32, now: Timestamp) -> Result<Advanced, StoreError>;
 
     /// Decides on one event of one heal and commits; answers the heal as it stands afterwards and the reason.
@@ -184,13 +187,14 @@ pub trait Store: Send + Sync {
     /// One heal.
     async fn heal(&self, id: HealId) -> Result<Option<Heal>, StoreError>;
 
-    /// How many heals are in each state.
+    /// How many heals are in each state, states without any included.
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// The outbox in numbers.
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError>;
 
-    /// Deletes what ended before `before`, in bounded portions; answers how many heals went.
+    /// Deletes what ended before `before`, in bounded portions; answers how many heals went. A heal stays while a
+    /// message of it is still to be delivered.
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// Finishes what was accepted, then closes. Later calls answer [`StoreError::Closed`].

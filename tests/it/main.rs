@@ -1,9 +1,13 @@
 //! All integration tests, one binary: a file per behaviour, on real parts wherever a user would have them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod check;
+mod config;
+mod container;
 mod deliver;
 mod notify_email;
 mod notify_slack;
 mod store_contract;
 mod store_sqlite;
 mod support;
+mod web;

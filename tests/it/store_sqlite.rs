@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use autoheal::domain::Timestamp;
 use autoheal::domain::decide::{Event, Policy, Snapshot, decide};
@@ -29,15 +29,21 @@ async fn ingest(store: &SqliteStore, number: usize) -> Answer {
     store.ingest(Arc::default(), vec![firing(number)], at(0)).await
 }
 
-/// Delivers each alert from a task of its own and comes back when all wait for the writer.
-/// On the test's single-threaded runtime one yield lets every task run up to its first wait.
+/// Delivers each alert from a task of its own and comes back when all wait for the writer: on the test's single thread
+/// a task that has begun runs up to its first wait.
 async fn deliver(store: &Arc<SqliteStore>, numbers: std::ops::Range<usize>) -> JoinSet<(usize, Answer)> {
     let mut deliveries = JoinSet::new();
-    for number in numbers {
-        let store = Arc::clone(store);
-        deliveries.spawn(async move { (number, ingest(&store, number).await) });
+    let begun = Arc::new(AtomicUsize::new(0));
+    for number in numbers.clone() {
+        let (store, begun) = (Arc::clone(store), Arc::clone(&begun));
+        deliveries.spawn(async move {
+            begun.fetch_add(1, SeqCst);
+            (number, ingest(&store, number).await)
+        });
     }
-    tokio::task::yield_now().await;
+    while begun.load(SeqCst) < numbers.len() {
+        tokio::task::yield_now().await;
+    }
     deliveries
 }
 
@@ -45,22 +51,28 @@ fn is_about(event: &Event, number: usize) -> bool {
     matches!(event, Event::Firing { alert: told, .. } if told.fingerprint == alert(number).fingerprint)
 }
 
-/// Lets a test hold the writer inside the decision on alert 0.
+/// Holds the writer inside the decision on alert 0 until the test opens it.
 struct Gate {
     entered: AtomicBool,
-    hold: Mutex<()>,
+    open: Mutex<bool>,
+    opened: Condvar,
 }
 
 impl Gate {
-    const fn new() -> Self {
-        Self { entered: AtomicBool::new(false), hold: Mutex::new(()) }
+    const fn closed() -> Self {
+        Self { entered: AtomicBool::new(false), open: Mutex::new(false), opened: Condvar::new() }
     }
 
     fn pass(&self, event: &Event) {
         if is_about(event, 0) {
             self.entered.store(true, SeqCst);
-            drop(self.hold.lock());
+            drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open));
         }
+    }
+
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
     }
 
     async fn writer_waits(&self) {
@@ -72,7 +84,7 @@ impl Gate {
 
 #[tokio::test]
 async fn what_waits_together_is_committed_together() {
-    static GATE: Gate = Gate::new();
+    static GATE: Gate = Gate::closed();
     fn gated(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
         GATE.pass(&event);
         decide(policy, snapshot, event, now)
@@ -80,11 +92,10 @@ async fn what_waits_together_is_committed_together() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { decide: gated, ..Options::default() };
     let store = Arc::new(SqliteStore::open(&directory.path().join("group.db"), options).unwrap());
-    let held = GATE.hold.lock().unwrap();
     let first = deliver(&store, 0..1).await;
     GATE.writer_waits().await;
     let others = deliver(&store, 1..201).await;
-    drop(held);
+    GATE.open();
     for (_, answer) in first.join_all().await.into_iter().chain(others.join_all().await) {
         assert!(answer.unwrap()[0].changed);
     }
@@ -99,7 +110,7 @@ async fn what_waits_together_is_committed_together() {
 
 #[tokio::test]
 async fn a_bad_request_harms_nobody_in_its_batch() {
-    static GATE: Gate = Gate::new();
+    static GATE: Gate = Gate::closed();
     fn sabotaged(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
         GATE.pass(&event);
         assert!(!is_about(&event, 3), "alert 3 meets a bug");
@@ -112,11 +123,10 @@ async fn a_bad_request_harms_nobody_in_its_batch() {
         plan
     }
     let store = memory(sabotaged, 100);
-    let held = GATE.hold.lock().unwrap();
     let first = deliver(&store, 0..1).await;
     GATE.writer_waits().await;
     let others = deliver(&store, 1..10).await;
-    drop(held);
+    GATE.open();
     first.join_all().await;
     for (number, answer) in others.join_all().await {
         assert_eq!(answer.is_ok(), ![3, 5].contains(&number), "{number}: {answer:?}");
@@ -128,13 +138,12 @@ async fn a_bad_request_harms_nobody_in_its_batch() {
 
 #[tokio::test]
 async fn a_full_queue_says_so_at_once_and_keeps_room_for_our_own_work() {
-    static GATE: Gate = Gate::new();
+    static GATE: Gate = Gate::closed();
     fn gated(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
         GATE.pass(&event);
         decide(policy, snapshot, event, now)
     }
     let store = memory(gated, 4);
-    let held = GATE.hold.lock().unwrap();
     let first = deliver(&store, 0..1).await;
     GATE.writer_waits().await;
     let others = deliver(&store, 1..5).await;
@@ -145,7 +154,7 @@ async fn a_full_queue_says_so_at_once_and_keeps_room_for_our_own_work() {
         async move { store.renew_leases(at(0)).await }
     });
     tokio::task::yield_now().await;
-    drop(held);
+    GATE.open();
     assert!(first.join_all().await.into_iter().chain(others.join_all().await).all(|(_, answer)| answer.is_ok()));
     assert!(own.join_all().await.remove(0).is_ok());
     assert!(ingest(&store, 5).await.is_ok());

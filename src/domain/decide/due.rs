@@ -50,7 +50,8 @@ fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachabl
 
 fn hold(mut draft: Draft<'_>, until: Timestamp, reason: Reason, unreachable_since: Option<Timestamp>) -> Plan {
     let is_news = std::mem::discriminant(&draft.heal.reason) != std::mem::discriminant(&reason);
-    let saturated = matches!(reason, Reason::ConcurrentLimit { .. });
+    // A limit over all rules holds every other heal as well; the end of an action, or the hour, frees it.
+    let saturated = matches!(reason, Reason::ConcurrentLimit { .. } | Reason::HourlyLimit { .. });
     if saturated && !is_news {
         // It keeps its place in the queue, and its row is not written again only to say the same.
         return Plan { saturated, ..Plan::nothing(reason) };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::apply::{Applied, LEASE, earlier, id_text, is_acting, later};
+use super::apply::{Applied, LEASE, earlier, id_text, later};
 use super::session::{Session, decode_heal, millis, timestamp, unreadable};
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::guard::Load;
@@ -17,7 +17,7 @@ use crate::store::{Advanced, StoreError};
 /// The state in which heals wait for leave to act.
 const WAITING: &str = "pending";
 /// The states of open heals in the order they are looked at: what may end comes before what wants to begin.
-const OPEN_STATES: [&str; 4] = ["acting", "verifying", "awaiting_approval", WAITING];
+pub(super) const OPEN_STATES: [&str; 4] = ["acting", "verifying", "awaiting_approval", WAITING];
 /// The window of the limits per hour.
 const HOUR: Duration = Duration::from_hours(1);
 /// When to look again at a heal that was due and yet did not change, or that waits for room: soon, but not in a busy loop.
@@ -37,12 +37,16 @@ impl Session {
     /// Decides on heals that are due: first those whose end may make room, then those that wait for room.
     pub(super) fn advance_due(&self, policy: &Policy, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
         let mut advanced = Advanced::default();
-        let mut running = self.running(now)?;
         let mut saturated = false;
         let mut room = limit;
         for state in OPEN_STATES {
             let due = self.due_heals(state, room, now)?;
+            if due.is_empty() {
+                continue;
+            }
             room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+            // Read anew for each state, because attempts that ended above gave back what those below ask for.
+            let mut running = self.running(now)?;
             for id in due {
                 saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
                 if saturated && state == WAITING {
@@ -73,14 +77,12 @@ impl Session {
                 return Ok(false);
             }
         };
-        let Applied { heal, changed, start_action, was_acting, saturated, .. } = applied;
+        let Applied { heal, changed, start_action, saturated, .. } = applied;
         match heal {
             Some(heal) if changed => {
-                // The next heal's guards must see what this one took or gave back.
-                if was_acting || is_acting(&heal) {
-                    *running = self.running(now)?;
-                }
                 if start_action {
+                    // The next heal's guards must see what this one took.
+                    *running = self.running(now)?;
                     advanced.to_start.push(heal.clone());
                 }
                 advanced.changed.push(heal);
@@ -120,10 +122,10 @@ impl Session {
         let owner = id_text(self.owner);
         let mut statement = self.connection.prepare_cached(
             "SELECT id, doc FROM heal
-             WHERE action_target IS NOT NULL AND (lease_owner IS NULL OR lease_owner <> ?1) ORDER BY id",
+             WHERE action_target IS NOT NULL AND (lease_owner IS NULL OR lease_owner <> ?1)",
         )?;
         let mut rows = statement.query([&owner])?;
-        let mut taken = Vec::new();
+        let mut taken: Vec<Heal> = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, doc): (String, String) = (row.get(0)?, row.get(1)?);
             match decode_heal(&doc) {
@@ -132,6 +134,8 @@ impl Session {
                 Err(error) => tracing::error!(heal = %id, %error, "an attempt cannot be taken over"),
             }
         }
+        // Sorted here: asked to sort, SQLite would walk all heals ever in their order to find the few that act.
+        taken.sort_by_key(|heal| heal.id);
         for heal in &taken {
             self.execute(
                 "UPDATE heal SET lease_owner = ?2, lease_until = ?3 WHERE id = ?1",
@@ -151,9 +155,9 @@ impl Session {
     }
 
     fn due_heals(&self, state: &str, limit: u32, now: Timestamp) -> Result<Vec<HealId>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id FROM heal WHERE ended_at IS NULL AND state = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM heal WHERE state = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3")?;
         let mut rows = statement.query(params![state, millis(now), limit])?;
         let mut due = Vec::new();
         while let Some(row) = rows.next()? {
@@ -166,7 +170,7 @@ impl Session {
     /// the end of an action asks them sooner, but a limit can also be raised without any action ending.
     fn next_due(&self, saturated: bool, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let mut statement =
-            self.connection.prepare_cached("SELECT MIN(due_at) FROM heal WHERE ended_at IS NULL AND state = ?1")?;
+            self.connection.prepare_cached("SELECT MIN(due_at) FROM heal WHERE state = ?1 AND due_at IS NOT NULL")?;
         let mut next: Option<i64> = None;
         for state in OPEN_STATES {
             let due: Option<i64> = statement.query_row([state], |row| row.get(0))?;
@@ -177,10 +181,7 @@ impl Session {
     }
 
     fn postpone(&self, id: HealId, due_at: i64) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE heal SET due_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND due_at < ?2",
-            params![id_text(id.0), due_at],
-        )?;
+        self.execute("UPDATE heal SET due_at = ?2 WHERE id = ?1 AND due_at < ?2", params![id_text(id.0), due_at])?;
         Ok(())
     }
 

@@ -28,8 +28,6 @@ pub(super) struct Applied {
     pub(super) changed: bool,
     /// Whether the current attempt's action is to be started after the commit.
     pub(super) start_action: bool,
-    /// Whether the heal acted before.
-    pub(super) was_acting: bool,
     /// See [`Plan::saturated`].
     pub(super) saturated: bool,
     pub(super) reason: Reason,
@@ -59,7 +57,6 @@ impl Session {
     fn write_plan(&self, before: Option<Heal>, plan: Plan, now: Timestamp) -> Result<Applied, StoreError> {
         let Plan { heal, episodes, messages, start_action, saturated, reason } = plan;
         let changed = heal.is_some() || !episodes.is_empty();
-        let was_acting = before.as_ref().is_some_and(is_acting);
         if let Some(heal) = &heal {
             let is_new = before.as_ref().is_none_or(|before| before.id != heal.id);
             self.write_heal(heal, is_new, start_action, now)?;
@@ -75,7 +72,7 @@ impl Session {
         for episode in &episodes {
             self.write_episode(episode)?;
         }
-        Ok(Applied { heal: heal.or(before), changed, start_action, was_acting, saturated, reason })
+        Ok(Applied { heal: heal.or(before), changed, start_action, saturated, reason })
     }
 
     fn write_heal(&self, heal: &Heal, is_new: bool, start_action: bool, now: Timestamp) -> Result<(), StoreError> {
@@ -179,7 +176,7 @@ impl Session {
 }
 
 /// Whether an attempt of the heal is under way.
-pub(super) const fn is_acting(heal: &Heal) -> bool {
+const fn is_acting(heal: &Heal) -> bool {
     matches!(heal.phase, Phase::Acting(_))
 }
 

@@ -67,7 +67,7 @@ impl Session {
     /// What a firing alert meets. An open heal it already belongs to comes first, even where a reloaded rule now
     /// names another target: a repeat must never start a second heal. The request then asks for that heal's target.
     fn firing_snapshot(&self, alert: &Alert, request: &mut HealRequest) -> Result<Snapshot, StoreError> {
-        let mut memories = self.memories_of_rule(alert.fingerprint, &request.rule)?;
+        let mut memories = self.memories(alert.fingerprint, Some(&request.rule))?;
         if let Some(own) = find_open(&memories, &request.rule, &request.target) {
             let memory = memories.swap_remove(own);
             request.target = memory.episode.target.clone();
@@ -89,7 +89,7 @@ impl Session {
         decisions: &mut Vec<Decision>,
     ) -> Result<(), StoreError> {
         let Sighting { alert, requests, .. } = sighting;
-        let mut memories = self.memories(alert.fingerprint)?;
+        let mut memories = self.memories(alert.fingerprint, None)?;
         let mut resolve = |rule: String, target: Target, snapshot: Snapshot| -> Result<(), StoreError> {
             let event = Event::Resolved { alert: alert.clone(), rule: rule.clone(), target };
             decisions.push(decision(rule, self.transition(policy, snapshot, event, now)?));
@@ -113,27 +113,14 @@ impl Session {
         Ok(())
     }
 
-    fn memories_of_rule(&self, alert: Fingerprint, rule: &str) -> Result<Vec<Memory>, StoreError> {
+    /// What is remembered of an alert, under one rule or all. Few rows share a fingerprint, so the rule is no key here.
+    fn memories(&self, alert: Fingerprint, rule: Option<&str>) -> Result<Vec<Memory>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
              FROM episode e LEFT JOIN heal h ON h.id = e.heal AND h.ended_at IS NULL
-             WHERE e.fingerprint = ?1 AND e.rule = ?2",
+             WHERE e.fingerprint = ?1 AND (?2 IS NULL OR e.rule = ?2) ORDER BY e.rule, e.target",
         )?;
         let mut rows = statement.query(params![alert.to_string(), rule])?;
-        let mut memories = Vec::new();
-        while let Some(row) = rows.next()? {
-            memories.push(read_memory(alert, row)?);
-        }
-        Ok(memories)
-    }
-
-    fn memories(&self, alert: Fingerprint) -> Result<Vec<Memory>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
-             FROM episode e LEFT JOIN heal h ON h.id = e.heal AND h.ended_at IS NULL
-             WHERE e.fingerprint = ?1 ORDER BY e.rule, e.target",
-        )?;
-        let mut rows = statement.query([alert.to_string()])?;
         let mut memories = Vec::new();
         while let Some(row) = rows.next()? {
             memories.push(read_memory(alert, row)?);

@@ -209,3 +209,53 @@ impl Store for SqliteStore {
         self.writer.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stands for a full disk where nobody may mount a small one: `SQLite` answers the same.
+    async fn limit_pages(store: &SqliteStore, pages: i64) {
+        let limit = move |session: &mut Session| Ok(session.connection.pragma_update(None, "max_page_count", pages)?);
+        store.write(limit).await.unwrap();
+    }
+
+    async fn fill(store: &SqliteStore, key: &'static str) -> Result<(), StoreError> {
+        let statement = "INSERT INTO episode (fingerprint, rule, target, status, starts_at, seen_at)
+                         VALUES (?1, hex(zeroblob(40000)), '', 'firing', '', 0)";
+        store.write(move |session| Ok(session.execute(statement, [key]).map(drop)?)).await
+    }
+
+    #[tokio::test]
+    async fn a_full_database_refuses_and_recovers() {
+        let store = SqliteStore::in_memory(Options::default()).unwrap();
+        limit_pages(&store, 1).await;
+        let refused = fill(&store, "a").await;
+        assert!(matches!(&refused, Err(StoreError::Database(text)) if text.contains("full")), "{refused:?}");
+        limit_pages(&store, 10_000).await;
+        fill(&store, "a").await.unwrap();
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_everybodys_failure_and_leaves_nothing() {
+        let store = SqliteStore::in_memory(Options::default()).unwrap();
+        // A deferred foreign key is looked at only by the commit itself.
+        let sabotage = |session: &mut Session| {
+            session.connection.pragma_update(None, "defer_foreign_keys", true)?;
+            session.execute("INSERT INTO attempt VALUES ('nobody', 0, 1, 'rule', 'target', 0)", [])?;
+            Ok("done")
+        };
+        let innocent = |session: &mut Session| Ok(session.execute("DELETE FROM heal", [])?);
+        let (sabotage, innocent) = tokio::join!(store.write(sabotage), store.write(innocent));
+        assert!(matches!(&sabotage, Err(StoreError::Database(text)) if text.contains("FOREIGN KEY")), "{sabotage:?}");
+        // Whether it shared that transaction is up to the thread's timing; what counts is that the store goes on.
+        assert!(matches!(innocent, Ok(0) | Err(StoreError::Database(_))), "{innocent:?}");
+        let attempts = |session: &mut Session| {
+            Ok(session.connection.query_row("SELECT COUNT(*) FROM attempt", [], |row| row.get::<_, i64>(0))?)
+        };
+        assert_eq!(store.write(attempts).await.unwrap(), 0);
+        assert_eq!(store.stats().failed_batches, 1);
+        store.close().await;
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
+use super::advance::OPEN_STATES;
 use super::apply::id_text;
 use super::session::{Session, decode_heal};
 use crate::domain::heal::{Heal, STATES};
@@ -13,7 +14,13 @@ use crate::store::{HealQuery, StoreError};
 impl Session {
     /// Lists heals, newest first. The text of the statement depends only on which filters are given.
     pub(super) fn list_heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError> {
-        let mut sql = String::from("SELECT doc FROM heal WHERE TRUE");
+        // The open ones are few among all heals ever; walking these in their order would be the planner's choice.
+        let is_open = query.state.as_deref().is_some_and(|state| OPEN_STATES.contains(&state));
+        let mut sql = String::from(if is_open {
+            "SELECT doc FROM heal INDEXED BY heal_due WHERE due_at IS NOT NULL"
+        } else {
+            "SELECT doc FROM heal WHERE TRUE"
+        });
         let mut values: Vec<Value> = Vec::new();
         if let Some(before) = query.before {
             sql.push_str(" AND id < ?");
@@ -42,7 +49,7 @@ impl Session {
     pub(super) fn count_heals(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         // Two halves, because each is answered by an index that holds the state and nothing of the documents.
         let mut statement = self.connection.prepare_cached(
-            "SELECT state, COUNT(*) FROM heal INDEXED BY heal_due WHERE ended_at IS NULL GROUP BY state
+            "SELECT state, COUNT(*) FROM heal INDEXED BY heal_due WHERE due_at IS NOT NULL GROUP BY state
              UNION ALL
              SELECT state, COUNT(*) FROM heal INDEXED BY heal_ended WHERE ended_at IS NOT NULL GROUP BY state",
         )?;

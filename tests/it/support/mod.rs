@@ -1,5 +1,8 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
+pub mod engine;
+pub mod fake_store;
+pub mod http;
 pub mod message;
 pub mod sighting;
 pub mod slack;

@@ -1,0 +1,135 @@
+//! How long an alert takes to find its rules, how long rules take to be indexed, and how long a text takes to render.
+
+#![allow(missing_docs, reason = "criterion's macros write public items")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use autoheal::domain::Timestamp;
+use autoheal::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
+use autoheal::domain::matcher::Matcher;
+use autoheal::domain::regex::Regex;
+use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RuleSet};
+use autoheal::domain::template::{AlertContext, Template};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+
+fn alert(instance: usize) -> Alert {
+    let labels: Labels = [
+        ("alertname", "InstanceDown".to_owned()),
+        ("cluster", "production".to_owned()),
+        ("instance", format!("web-{instance:06}.example.com:9100")),
+        ("job", "ui".to_owned()),
+        ("severity", "critical".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    Alert {
+        fingerprint: Fingerprint::of(&labels),
+        status: AlertStatus::Firing,
+        labels,
+        annotations: [("summary".to_owned(), "web is down".to_owned())].into(),
+        starts_at: Timestamp::UNIX_EPOCH,
+        ends_at: None,
+        generator_url: String::new(),
+    }
+}
+
+fn rule(number: usize, selector: AlertSelector) -> HealRule {
+    HealRule {
+        name: format!("rule-{number}"),
+        description: String::new(),
+        runbook: None,
+        selector,
+        continue_matching: true,
+        mode: Mode::Act,
+        hold_for: Duration::ZERO,
+        throttle: Duration::ZERO,
+        steps: Vec::new(),
+        receivers: Vec::new(),
+    }
+}
+
+/// Every rule wants the same alert name and an instance of its own, by equality.
+fn equality(number: usize) -> AlertSelector {
+    let matcher = |text: &str| Matcher::parse(text).expect("a matcher");
+    AlertSelector {
+        matchers: vec![
+            matcher("alertname=\"InstanceDown\""),
+            matcher(&format!("instance=\"web-{number:06}.example.com:9100\"")),
+        ],
+        ..AlertSelector::default()
+    }
+}
+
+/// The ancestor's maps with plain words, which match anywhere.
+fn literal(number: usize) -> AlertSelector {
+    let pattern = |text: &str| Regex::search(text).expect("a pattern");
+    AlertSelector {
+        labels: vec![
+            ("alertname".to_owned(), pattern("Instance")),
+            ("instance".to_owned(), pattern(&format!("web-{number:06}"))),
+        ],
+        ..AlertSelector::default()
+    }
+}
+
+/// Patterns that need an automaton each; every one begins with a word of its own.
+fn automaton(number: usize) -> AlertSelector {
+    let pattern = Regex::search(&format!("^web-{number:06}\\.[a-z]+\\.(com|net):\\d+$")).expect("a pattern");
+    AlertSelector { labels: vec![("instance".to_owned(), pattern)], ..AlertSelector::default() }
+}
+
+type Kind = (&'static str, fn(usize) -> AlertSelector);
+const KINDS: [Kind; 3] = [("equality", equality), ("literal", literal), ("regex", automaton)];
+
+fn rules(count: usize, selector: fn(usize) -> AlertSelector) -> Vec<HealRule> {
+    (0..count).map(|number| rule(number, selector(number))).collect()
+}
+
+fn matching(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("matching");
+    for (name, selector) in KINDS {
+        for count in [1, 100, 10_000] {
+            let set = RuleSet::new(rules(count, selector));
+            let alert = alert(count / 2);
+            assert_eq!(set.matching(&alert).count(), 1);
+            group.bench_function(BenchmarkId::new(name, count), |bencher| {
+                bencher.iter(|| set.matching(black_box(&alert)).count());
+            });
+        }
+    }
+    group.finish();
+}
+
+fn indexing(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("indexing");
+    group.sample_size(10);
+    for (name, selector) in &KINDS[..2] {
+        let rules = rules(100_000, *selector);
+        group.bench_function(BenchmarkId::new(*name, rules.len()), |bencher| {
+            bencher.iter_batched(|| rules.clone(), RuleSet::new, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+fn rendering(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rendering");
+    let alert = alert(1);
+    for (name, source) in [
+        ("text", "restart-me"),
+        ("label", "{{ $labels.job }}"),
+        ("pipe", "{{ $labels.instance | stripPort }}"),
+        ("condition", "{{ if $labels.job }}{{ $labels.job }}{{ end }}"),
+    ] {
+        let template = Template::parse(source).expect("a template");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| template.render(black_box(AlertContext { alert: &alert })));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, matching, indexing, rendering);
+criterion_main!(benches);

@@ -1,0 +1,192 @@
+//! Looking before acting: which containers are meant, and whether restarting them is right.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::connect::Skew;
+use super::engine::View;
+use super::handle::{Entry, Handle};
+use super::host::{DockerHost, DockerHostError};
+use super::seen::{Condition, Health, Seen};
+use super::{select, text};
+use crate::action::{Assignment, Look};
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::domain::action::{Action, RestartContainer};
+use crate::domain::decide::ActionOutcome;
+
+/// Looks at containers on all configured hosts. Nothing in it can change anything: this is all a dry run gets.
+pub struct ContainerLookout {
+    views: BTreeMap<String, View>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Whether a container may and should be restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Restart it, or start it when it is stopped.
+    Act,
+    /// Leave it alone; the reason.
+    Leave(String),
+    /// It must not be touched; the reason.
+    Refuse(String),
+}
+
+impl ContainerLookout {
+    /// Builds a client for every host without connecting to any: an engine may be down now and up later.
+    ///
+    /// # Errors
+    /// An address that is none, two hosts of one name, TLS files that cannot be used.
+    pub fn new(hosts: &[DockerHost], clock: Arc<dyn Clock>) -> Result<Self, DockerHostError> {
+        let mut views = BTreeMap::new();
+        for host in hosts {
+            if views.insert(host.name.clone(), View::new(host, &clock)?).is_some() {
+                return Err(DockerHostError::NameTwice { name: host.name.clone() });
+            }
+        }
+        Ok(Self { views, clock })
+    }
+
+    /// Looks at the containers an assignment means; changes nothing.
+    pub async fn look(&self, assignment: &Assignment) -> Look {
+        self.find(assignment).await.unwrap_or_else(Look::Over)
+    }
+
+    /// Asks one host's engine whether it is there.
+    ///
+    /// # Errors
+    /// What kept us from it, in words.
+    pub async fn ping(&self, host: &str, deadline: Timestamp) -> Result<(), String> {
+        let view = self.view(host).map_err(|outcome| match outcome {
+            ActionOutcome::Refused { error } => error,
+            other => format!("{other:?}"),
+        })?;
+        view.ping(deadline).await.map_err(|fault| fault.to_string())
+    }
+
+    /// The names of the configured hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.views.keys().map(String::as_str)
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) fn view(&self, host: &str) -> Result<&View, ActionOutcome> {
+        self.views.get(host).ok_or_else(|| {
+            let known: Vec<_> = self.hosts().collect();
+            let known = if known.is_empty() { "none is configured".into() } else { text::listed(&known) };
+            let host = text::bounded(host);
+            ActionOutcome::Refused { error: format!("there is no docker host {host:?} in docker.hosts ({known})") }
+        })
+    }
+
+    async fn find(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
+        let Action::RestartContainer(restart) = &assignment.action;
+        let view = self.view(&restart.host)?;
+        let containers = select::select(view, restart, assignment.deadline).await?;
+        weigh(view, restart, &containers, assignment.symptom_since)
+    }
+}
+
+/// Sorts what was found into what to restart and what to leave; one that must not be touched refuses them all,
+/// because then the selection is not what the rule's author had in mind.
+fn weigh(
+    view: &View,
+    restart: &RestartContainer<String>,
+    containers: &[Seen],
+    symptom_since: Timestamp,
+) -> Result<Look, ActionOutcome> {
+    let (mut entries, mut found, mut left, mut refusals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for seen in containers {
+        match judge(seen, symptom_since, view.skew()) {
+            Verdict::Act => {
+                entries.push(Entry::of(seen, restart.stop_timeout));
+                found.push(format!("container {seen}"));
+            }
+            Verdict::Leave(reason) => left.push(reason),
+            Verdict::Refuse(reason) => refusals.push(reason),
+        }
+    }
+    let place = view.place();
+    if !refusals.is_empty() {
+        return Err(ActionOutcome::Refused { error: format!("on docker host {place}, {}", refusals.join("; ")) });
+    }
+    if entries.is_empty() {
+        return Err(ActionOutcome::NotNeeded { what: format!("on docker host {place}, {}", left.join("; ")) });
+    }
+    found.extend(left);
+    let handle = Handle { host: restart.host.clone(), containers: entries };
+    Ok(Look::Ready { handle: handle.write(), found: format!("on docker host {place}, {}", found.join("; ")) })
+}
+
+/// Judges one container. `symptom_since` is by our clock; the engine's `StartedAt` is brought to ours first, so that
+/// an engine whose clock is off does not look as if it had just restarted everything, or never.
+pub(super) fn judge(seen: &Seen, symptom_since: Timestamp, skew: &Skew) -> Verdict {
+    let label = seen.label();
+    match (seen.condition, seen.health) {
+        (Condition::Paused, _) => Verdict::Refuse(format!(
+            "container {label} is paused, which a person did on purpose; docker unpause {} ends it",
+            seen.name
+        )),
+        (Condition::Removing | Condition::Dead, _) => {
+            Verdict::Refuse(format!("container {seen}; it cannot be started again, create a new one"))
+        }
+        (Condition::Restarting, _) => Verdict::Leave(format!("container {seen}; its engine is already at it")),
+        (Condition::Running, Some(Health::Starting)) => {
+            Verdict::Leave(format!("container {seen}; its first health checks are still to come"))
+        }
+        (Condition::Running, None | Some(Health::Healthy)) if skew.to_ours(seen.started_at) > symptom_since => {
+            Verdict::Leave(format!("container {seen}, so it was already restarted after {symptom_since:.0}"))
+        }
+        (Condition::Running | Condition::Stopped, _) => Verdict::Act,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::action::container::seen::Exit;
+
+    const ALERT: &str = "2026-11-22T10:00:00Z";
+
+    fn judged(condition: Condition, health: Option<Health>, started_at: &str) -> Verdict {
+        let seen = Seen {
+            id: "0123456789abcdef".into(),
+            name: "ui".into(),
+            condition,
+            started_at: started_at.parse().unwrap(),
+            pid: 1,
+            restart_count: 0,
+            exit: Exit::default(),
+            health,
+            stop_grace: Duration::from_secs(10),
+        };
+        judge(&seen, ALERT.parse().unwrap(), &Skew::default())
+    }
+
+    #[test]
+    fn what_is_left_refused_and_done() {
+        let (before, after) = ("2026-11-22T09:00:00Z", "2026-11-22T10:00:01Z");
+        assert!(matches!(judged(Condition::Paused, None, before), Verdict::Refuse(why) if why.contains("unpause ui")));
+        assert!(matches!(judged(Condition::Removing, None, before), Verdict::Refuse(_)));
+        assert!(matches!(judged(Condition::Dead, None, before), Verdict::Refuse(_)));
+        assert!(matches!(judged(Condition::Restarting, None, before), Verdict::Leave(_)));
+        assert!(matches!(judged(Condition::Running, Some(Health::Starting), before), Verdict::Leave(_)));
+        assert!(matches!(judged(Condition::Running, None, after), Verdict::Leave(why) if why.contains("already")));
+        assert!(matches!(judged(Condition::Running, Some(Health::Healthy), after), Verdict::Leave(_)));
+        for (condition, health, started) in [
+            (Condition::Running, None, before),
+            (Condition::Running, None, ALERT),
+            (Condition::Running, Some(Health::Healthy), before),
+            (Condition::Running, Some(Health::Unhealthy(3)), after),
+            (Condition::Stopped, None, after),
+            (Condition::Stopped, Some(Health::Starting), before),
+        ] {
+            assert_eq!(judged(condition, health, started), Verdict::Act, "{condition:?} {health:?} {started}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Which files are read, in which order.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Larger files are refused before they are parsed.
+const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Directories nested deeper than this are a loop of links.
+const MAX_DEPTH: usize = 16;
+
+/// A path that cannot be read, with the reason.
+pub(super) type Unreadable = (PathBuf, io::Error);
+
+/// A file as it is, or the `*.yml` and `*.yaml` of a directory in name order, without those further below.
+pub(super) fn config_files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let mut files = Vec::new();
+    collect(path, 0, false, &mut files)?;
+    Ok(files)
+}
+
+/// A file as it is, or every `*.yml` and `*.yaml` at or below a directory in name order. Rule tests (`*.test.yml`) are
+/// left out.
+pub(super) fn rule_files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let mut files = Vec::new();
+    collect(path, 0, true, &mut files)?;
+    Ok(files)
+}
+
+fn collect(path: &Path, depth: usize, recursive: bool, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+    let unreadable = |error| (path.to_owned(), error);
+    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        // A file that is named itself is read whatever its name; in a directory only YAML is ours.
+        if depth == 0 || is_yaml(path) {
+            files.push(path.to_owned());
+        }
+        return Ok(());
+    }
+    if depth == MAX_DEPTH {
+        return Err(unreadable(io::Error::other(format!("nested deeper than {MAX_DEPTH} directories"))));
+    }
+    let mut names = fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>())
+        .map_err(unreadable)?;
+    names.sort();
+    for name in names {
+        // Editors hide their backups, and Kubernetes hides the real directory behind the links it shows.
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let entry = path.join(name);
+        if !recursive && depth == 0 && entry.is_dir() {
+            continue;
+        }
+        // A dangling link with another ending is none of our business.
+        if entry.exists() || is_yaml(&entry) {
+            collect(&entry, depth + 1, recursive, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_yaml(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    stem.is_some_and(|stem| !stem.is_empty() && stem.strip_suffix(".test").is_none())
+}
+
+/// A file's text.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    let length = fs::metadata(path)?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes")));
+    }
+    fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_read_in_name_order_without_tests_and_hidden_files() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["b.yaml", "a.yml", "a.test.yml", "notes.md", ".c.yml", ".yml", "sub/z.yml", "..data/a.yml"] {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let names = |files: Vec<PathBuf>| -> Vec<_> {
+            files.iter().map(|file| file.strip_prefix(root.path()).unwrap().display().to_string()).collect()
+        };
+        assert_eq!(names(rule_files(root.path()).unwrap()), ["a.yml", "b.yaml", "sub/z.yml"]);
+        assert_eq!(names(config_files(root.path()).unwrap()), ["a.yml", "b.yaml"]);
+        assert_eq!(names(rule_files(&root.path().join("a.test.yml")).unwrap()), ["a.test.yml"]);
+        assert_eq!(rule_files(&root.path().join("none")).unwrap_err().1.kind(), io::ErrorKind::NotFound);
+    }
+}

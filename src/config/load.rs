@@ -1,0 +1,296 @@
+//! Reads all files, checks them against each other, and answers with a [`Config`] or with every problem there is.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
+use super::names::Names;
+use super::reader::{Reader, Schema};
+use super::rules::Surroundings;
+use super::sections::{self, RulePath, Sections};
+use super::yaml::{self, Kind, Node};
+use super::{Config, docker, files, rules, web};
+use crate::domain::rule::{HealRule, RuleSet};
+use crate::secret::{Secrets, SecretsError};
+
+/// The ancestor's default, read from the working directory when no file is named.
+const DEFAULT_CONFIG_FILE: &str = "autoheal.yml";
+const DEFAULT_RULES: &str = "rules/";
+const DEFAULT_STORE: &str = "sqlite:data/autoheal.db";
+const DEFAULT_SECRETS_FILE: &str = "/run/autoheal/secrets";
+
+const RULE_FILE: Schema = Schema { what: "a file of rules", keys: &["rules"], unsupported: &[], strict: false };
+
+/// What the command line and the environment say about loading.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// `--config-file`: files, or directories whose `*.yml` and `*.yaml` are read in name order. When empty,
+    /// `autoheal.yml` in the working directory is read if there is one; else the defaults apply.
+    pub config_files: Vec<PathBuf>,
+    /// Files or directories of rules that take the place of every `ruleFiles`.
+    pub rule_files: Option<Vec<PathBuf>>,
+    /// `--secrets-file`. When not given, `AUTOHEAL_SECRETS_FILE` from the environment, then `/run/autoheal/secrets` if
+    /// it is there.
+    pub secrets_file: Option<PathBuf>,
+    /// `--insecure-secrets-file`: accept a secrets file that others can get at.
+    pub insecure_secrets: bool,
+    /// `--store`, wins over the files.
+    pub store: Option<String>,
+    /// `--listen-address`, wins over the files.
+    pub listen_address: Option<String>,
+    /// The environment. Only `AUTOHEAL_SECRETS_FILE` and Docker's own variables are looked at.
+    pub environment: BTreeMap<String, String>,
+    /// Where relative paths of the command line and of the defaults start.
+    pub working_dir: PathBuf,
+}
+
+impl Config {
+    /// Reads and checks everything. Answers with the warnings beside the result.
+    ///
+    /// # Errors
+    /// Every problem of every file, when at least one is an error.
+    pub fn load(options: &LoadOptions) -> Result<(Self, Diagnostics), Diagnostics> {
+        let problems = RefCell::new(Diagnostics::default());
+        let loader = Loader { options, problems: &problems, secrets: read_secrets(options, &problems) };
+        let config = loader.load();
+        let mut problems = problems.into_inner();
+        problems.sort();
+        match config {
+            Some(config) if !problems.has_errors() => Ok((config, problems)),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// A file that is YAML.
+type Document = (Arc<SourceFile>, Node);
+
+struct Loader<'o> {
+    options: &'o LoadOptions,
+    problems: &'o RefCell<Diagnostics>,
+    secrets: Option<Secrets>,
+}
+
+impl Loader<'_> {
+    /// `None` only beside an error.
+    fn load(&self) -> Option<Config> {
+        let before = self.problems.borrow().iter().len();
+        let documents = self.read_all(self.config_paths());
+        // What an unreadable file may have named is not reported as unknown.
+        let incomplete = self.problems.borrow().iter().len() > before;
+        let mut sections = Sections::new();
+        for (file, root) in &documents {
+            sections.add(&self.reader(file), file, root, &self.options.working_dir);
+        }
+        if incomplete {
+            sections.host_names.mark_incomplete();
+            sections.receiver_names.mark_incomplete();
+        }
+        if sections.host_names.is_empty() {
+            self.add_local_host(&mut sections);
+        }
+        let default_receivers = sections
+            .default_receivers
+            .map_or_else(Vec::new, |(file, node)| sections.receiver_names.known_list(&self.reader(file), node));
+        let rules = self.load_rules(&sections, &default_receivers, incomplete);
+        let store = self.store(sections.store.take());
+        if let Some(text) = &self.options.listen_address {
+            match web::listen_address(text) {
+                Some(address) => sections.web.listen_address = address,
+                None => {
+                    self.push(Diagnostic::error("--listen-address: nobody can listen there").help(web::LISTEN_ADDRESS));
+                }
+            }
+        }
+        Some(Config {
+            rules: RuleSet::new(rules),
+            store: store?,
+            docker_hosts: sections.hosts,
+            limits: sections.limits,
+            web: sections.web,
+            receivers: sections.receivers,
+            default_receivers,
+            history: sections.history,
+        })
+    }
+
+    fn push(&self, diagnostic: Diagnostic) {
+        self.problems.borrow_mut().push(diagnostic);
+    }
+
+    fn reader<'r>(&'r self, file: &'r Arc<SourceFile>) -> Reader<'r> {
+        Reader { file, secrets: self.secrets.as_ref(), problems: self.problems }
+    }
+
+    fn config_paths(&self) -> Vec<PathBuf> {
+        let directory = &self.options.working_dir;
+        if self.options.config_files.is_empty() {
+            let default = directory.join(DEFAULT_CONFIG_FILE);
+            return if default.exists() { vec![default] } else { Vec::new() };
+        }
+        let expand = |path: &PathBuf| match files::config_files(&directory.join(path)) {
+            Ok(files) => files,
+            Err((path, error)) => {
+                self.push(self.unreadable(&path, &error));
+                Vec::new()
+            }
+        };
+        self.options.config_files.iter().flat_map(expand).collect()
+    }
+
+    fn add_local_host(&self, sections: &mut Sections<'_>) {
+        sections.host_names.add("local");
+        match docker::from_environment(&self.options.environment) {
+            Ok(host) => sections.hosts.push(host),
+            Err(diagnostic) => self.push(diagnostic),
+        }
+    }
+
+    fn store(&self, configured: Option<super::StoreLocation>) -> Option<super::StoreLocation> {
+        let directory = &self.options.working_dir;
+        let (text, origin) = match (&self.options.store, configured) {
+            (Some(text), _) => (text.as_str(), "--store: "),
+            (None, Some(location)) => return Some(location),
+            (None, None) => (DEFAULT_STORE, ""),
+        };
+        sections::store_location(text, directory)
+            .map_err(|message| self.push(Diagnostic::error(format!("{origin}{message}")).help("expected sqlite:PATH")))
+            .ok()
+    }
+
+    fn load_rules(&self, sections: &Sections<'_>, default_receivers: &[String], incomplete: bool) -> Vec<HealRule> {
+        let documents = self.read_all(self.rule_paths(sections, incomplete));
+        let around = Surroundings {
+            hosts: &sections.host_names,
+            receivers: &sections.receiver_names,
+            default_receivers,
+            throttle: sections.throttle,
+        };
+        let mut names = Names::new("rule");
+        let mut loaded = Vec::new();
+        for (file, node) in &sections.rules {
+            loaded.extend(rules::read(&self.reader(file), node, &around, &mut names));
+        }
+        for (file, root) in &documents {
+            let reader = self.reader(file);
+            if matches!(root.kind, Kind::Nothing) {
+                reader.warning(&root.span, "this file has no rules", "expected `rules:`");
+            } else if let Some(top) = reader.mapping(root, &RULE_FILE)
+                && let Some(node) = top.get("rules")
+            {
+                loaded.extend(rules::read(&reader, node, &around, &mut names));
+            }
+        }
+        if names.is_empty() && !self.problems.borrow().has_errors() {
+            self.push(Diagnostic::warning("there are no rules: alerts are taken in and nothing is done about them"));
+        }
+        loaded
+    }
+
+    /// Every file of rules once, however often it is named.
+    fn rule_paths(&self, sections: &Sections<'_>, incomplete: bool) -> Vec<PathBuf> {
+        let directory = &self.options.working_dir;
+        let mut found = Vec::new();
+        if let Some(paths) = &self.options.rule_files {
+            for path in paths {
+                match files::rule_files(&directory.join(path)) {
+                    Ok(files) => found.extend(files),
+                    Err((path, error)) => self.push(self.unreadable(&path, &error)),
+                }
+            }
+        } else if let Some(paths) = &sections.rule_files {
+            for RulePath { path, place } in paths {
+                match files::rule_files(path) {
+                    Ok(files) => found.extend(files),
+                    Err((path, error)) => {
+                        let place = Some(place.clone());
+                        self.push(Diagnostic { place, label: "named here".into(), ..self.unreadable(&path, &error) });
+                    }
+                }
+            }
+        } else {
+            found.extend(self.default_rule_paths(incomplete || !sections.rules.is_empty()));
+        }
+        let mut seen = BTreeSet::new();
+        found.retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
+        found
+    }
+
+    /// The directory `rules/` beside the first configuration file, or in the working directory when there is none. It
+    /// need not be there, and is missed only when no other place `may_have_rules`.
+    fn default_rule_paths(&self, may_have_rules: bool) -> Vec<PathBuf> {
+        let first = self.options.config_files.first().map(|path| self.options.working_dir.join(path));
+        let directory = match &first {
+            Some(path) if path.is_dir() => path.as_path(),
+            Some(path) => path.parent().unwrap_or(Path::new("")),
+            None => &self.options.working_dir,
+        };
+        match files::rule_files(&directory.join(DEFAULT_RULES)) {
+            Ok(files) => files,
+            Err((_, error)) if error.kind() == io::ErrorKind::NotFound && may_have_rules => Vec::new(),
+            Err((path, error)) => {
+                let severity =
+                    if error.kind() == io::ErrorKind::NotFound { Severity::Warning } else { Severity::Error };
+                self.push(Diagnostic { severity, ..self.unreadable(&path, &error) });
+                Vec::new()
+            }
+        }
+    }
+
+    fn read_all(&self, paths: Vec<PathBuf>) -> Vec<Document> {
+        paths.into_iter().filter_map(|path| self.read(path)).collect()
+    }
+
+    fn read(&self, path: PathBuf) -> Option<Document> {
+        let text = files::read(&path).map_err(|error| self.push(self.unreadable(&path, &error))).ok()?;
+        let name = self.name(&path);
+        yaml::read(path, name, text).map_err(|diagnostic| self.push(diagnostic)).ok()
+    }
+
+    /// A path as people in the working directory would write it.
+    fn name(&self, path: &Path) -> String {
+        path.strip_prefix(&self.options.working_dir).unwrap_or(path).display().to_string()
+    }
+
+    fn unreadable(&self, path: &Path, error: &io::Error) -> Diagnostic {
+        Diagnostic::error(format!("{} cannot be read: {error}", self.name(path)))
+    }
+}
+
+/// Reads the secrets; `None` when that failed, which is then an error.
+fn read_secrets(options: &LoadOptions, problems: &RefCell<Diagnostics>) -> Option<Secrets> {
+    let variable = options.environment.get("AUTOHEAL_SECRETS_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = options.secrets_file.clone().or(variable).map(|path| options.working_dir.join(path));
+    let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_SECRETS_FILE));
+    match Secrets::read(&path, options.insecure_secrets) {
+        Ok(secrets) => Some(secrets),
+        // Nobody asked for the default file, so it need not be there.
+        Err(SecretsError::Unreadable { source, .. }) if named.is_none() && source.kind() == io::ErrorKind::NotFound => {
+            Some(Secrets::default())
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            // A bad line already says all in its own words.
+            let cause = cause.filter(|_| matches!(error, SecretsError::Unreadable { .. })).unwrap_or_default();
+            problems.borrow_mut().push(Diagnostic::error(format!("{error}{cause}")));
+            None
+        }
+    }
+}
+
+/// Sorts files and directories named for a check into configuration files and files of rules, by what stands in them.
+/// A path that cannot be read counts as rules, whose loading reports it.
+#[must_use]
+pub fn sort_paths(paths: &[PathBuf], working_dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let expand = |path: &PathBuf| {
+        let path = working_dir.join(path);
+        files::rule_files(&path).unwrap_or_else(|_| vec![path])
+    };
+    paths.iter().flat_map(expand).partition(|path| {
+        let document = files::read(path).ok().and_then(|text| yaml::read(path.clone(), String::new(), text).ok());
+        document.is_some_and(|(_, root)| root.entries().iter().any(|entry| sections::is_configuration_key(&entry.key)))
+    })
+}

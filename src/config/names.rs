@@ -1,0 +1,77 @@
+//! Names that must be unique across files.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::Place;
+use super::reader::Reader;
+use super::suggest;
+use super::yaml::Node;
+
+/// The names of one kind of thing and where each was given.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// `receiver`, `docker host`, `rule`.
+    kind: &'static str,
+    /// `None` for a name that no file gave.
+    given: BTreeMap<String, Option<Place>>,
+    /// Some names are out of sight, so that none can be called unknown.
+    incomplete: bool,
+}
+
+impl Names {
+    /// No names yet.
+    pub fn new(kind: &'static str) -> Self {
+        Self { kind, given: BTreeMap::new(), incomplete: false }
+    }
+
+    /// Adds a name that no file gives.
+    pub fn add(&mut self, name: &str) {
+        self.given.insert(name.to_owned(), None);
+    }
+
+    /// Takes every name as known from now on, because a file that may give it cannot be read.
+    pub fn mark_incomplete(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    /// The name, when there is exactly one.
+    pub fn only(&self) -> Option<&str> {
+        if self.given.len() == 1 { self.given.keys().next().map(String::as_str) } else { None }
+    }
+
+    /// Takes a name from a file; refuses an empty one and one that is taken.
+    pub fn claim(&mut self, reader: &Reader<'_>, node: &Node) -> Option<String> {
+        let name = reader.word(node, &format!("the name of a {}", self.kind))?;
+        if let Some(first) = self.given.get(name) {
+            let message = format!("two {}s are named `{name}`", self.kind);
+            let help = first.as_ref().map(|place| format!("the first one is at {place}"));
+            reader.error_with_help(&node.span, message, "this name is taken", help);
+            return None;
+        }
+        self.given.insert(name.to_owned(), Some(reader.place(&node.span)));
+        Some(name.to_owned())
+    }
+
+    /// A list of names that all must have been given.
+    pub fn known_list(&self, reader: &Reader<'_>, node: &Node) -> Vec<String> {
+        let names = reader.list(node, &format!("{} names", self.kind));
+        names.iter().filter_map(|name| self.known(reader, name)).collect()
+    }
+
+    /// A name that must have been given.
+    pub fn known(&self, reader: &Reader<'_>, node: &Node) -> Option<String> {
+        let name = reader.word(node, &format!("the name of a {}", self.kind))?;
+        if self.incomplete || self.given.contains_key(name) {
+            return Some(name.to_owned());
+        }
+        let help = suggest::help(name, self.given.keys().map(String::as_str), &format!("known {}s", self.kind));
+        let message = format!("there is no {} `{name}`", self.kind);
+        reader.error_with_help(&node.span, message, format!("unknown {}", self.kind), Some(help));
+        None
+    }
+}

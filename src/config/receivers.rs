@@ -1,0 +1,199 @@
+//! `receivers:` — who can be told, and how.
+
+use lettre::message::Mailbox;
+use reqwest::Url;
+
+use super::names::Names;
+use super::reader::{Mapping, Reader, Schema};
+use super::yaml::Node;
+use crate::notify::email::EmailSettings;
+use crate::notify::slack::SlackSettings;
+use crate::notify::{NotifierSettings, ReceiverSettings};
+use crate::secret::Secret;
+use crate::tls::ClientTls;
+
+const RECEIVER: Schema =
+    Schema { what: "a receiver", keys: &["name", "slack", "email"], unsupported: &["mailgun"], strict: false };
+const SLACK: Schema = Schema {
+    what: "`slack`",
+    keys: &["webhookUrl", "apiUrl", "tls"],
+    unsupported: &["botToken", "channel"],
+    strict: false,
+};
+const EMAIL: Schema = Schema {
+    what: "`email`",
+    keys: &["to", "from", "smarthost", "username", "password", "tls"],
+    unsupported: &[],
+    strict: false,
+};
+const TLS: Schema = Schema { what: "`tls`", keys: &["caFile", "certFile", "keyFile"], unsupported: &[], strict: false };
+
+/// The submission port: STARTTLS is required there.
+const SUBMISSION_PORT: u16 = 587;
+
+/// Reads the section; receivers of several files add up. Every name is known from then on, even that of a receiver with
+/// errors.
+pub(super) fn read(reader: &Reader<'_>, node: &Node, names: &mut Names, receivers: &mut Vec<ReceiverSettings>) {
+    for receiver in reader.list(node, "receivers") {
+        receivers.extend(read_receiver(reader, receiver, names));
+    }
+}
+
+fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<ReceiverSettings> {
+    let before = reader.problem_count();
+    let receiver = reader.mapping(node, &RECEIVER)?;
+    let name = reader.require(&receiver, "name", RECEIVER.what).and_then(|node| {
+        let name = names.claim(reader, node)?;
+        if name.contains('/') {
+            // `<name>/<integration>` names a channel in the store.
+            reader.error(&node.span, "a receiver's name has no `/`", "expected another name");
+            return None;
+        }
+        Some(name)
+    });
+    let slack = receiver.get("slack").and_then(|node| read_slack(reader, node)).map(NotifierSettings::Slack);
+    let email = receiver.get("email").and_then(|node| read_email(reader, node)).map(NotifierSettings::Email);
+    let integrations = slack.into_iter().chain(email).collect();
+    if receiver.iter().all(|(key, _, _)| key == "name") && reader.problem_count() == before {
+        reader.error(&node.span, "this receiver reaches nobody", "give it `slack` or `email`");
+    }
+    Some(ReceiverSettings { name: name?, integrations })
+}
+
+fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<SlackSettings> {
+    let slack = reader.mapping(node, &SLACK)?;
+    let has_token = SLACK.unsupported.iter().any(|key| slack.get(key).is_some());
+    // Who uses a bot token has been told that it is not supported; a missing webhook would only be noise beside that.
+    let webhook = if has_token { None } else { reader.require(&slack, "webhookUrl", SLACK.what) };
+    let webhook = webhook.and_then(|node| {
+        let url = read_url(reader, node, reader.secret(node)?.expose())?;
+        if url.scheme() == "http" && slack.get("apiUrl").is_none() {
+            reader.warning(&node.span, "everyone on the way can read this webhook's secret", "use https://");
+        }
+        Some(url)
+    });
+    let api = slack.get("apiUrl").map(|node| read_url(reader, node, &reader.text(node)?));
+    let tls = read_tls(reader, &slack);
+    let webhook = webhook?;
+    let webhook = match api {
+        Some(api) => through(&api?, &webhook),
+        None => webhook,
+    };
+    Some(SlackSettings { webhook_url: Secret::new(webhook), tls })
+}
+
+/// The webhook's path at another address, which may have a path of its own.
+fn through(api: &Url, webhook: &Url) -> Url {
+    let mut url = api.clone();
+    url.set_path(&format!("{}{}", api.path().trim_end_matches('/'), webhook.path()));
+    url.set_query(webhook.query());
+    url
+}
+
+fn read_url(reader: &Reader<'_>, node: &Node, text: &str) -> Option<Url> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
+        _ => {
+            reader.error(&node.span, "this is not a web address", "expected https://…");
+            None
+        }
+    }
+}
+
+fn read_email(reader: &Reader<'_>, node: &Node) -> Option<EmailSettings> {
+    let email = reader.mapping(node, &EMAIL)?;
+    let to = reader.require(&email, "to", EMAIL.what).map(|node| {
+        let addresses = reader.list_or_one(node, "mail address");
+        if node.len() == 0 {
+            reader.error(&node.span, "`to` is empty", "expected at least one mail address");
+        }
+        addresses.iter().filter_map(|address| read_mailbox(reader, address)).collect::<Vec<_>>()
+    });
+    let from = reader.require(&email, "from", EMAIL.what).and_then(|node| read_mailbox(reader, node));
+    let smarthost = reader.require(&email, "smarthost", EMAIL.what).and_then(|node| read_smarthost(reader, node));
+    let username = email.get("username").map(|node| reader.filled(node));
+    let password = email.get("password").map(|node| reader.secret(node));
+    if let (None, Some(span)) | (Some(span), None) = (email.key_span("username"), email.key_span("password")) {
+        reader.error(span, "`username` and `password` belong together", "the other one is missing");
+    }
+    let tls = read_tls(reader, &email);
+    let (host, port) = smarthost?;
+    Some(EmailSettings {
+        to: to?,
+        from: from?,
+        host,
+        port,
+        username: username.flatten(),
+        password: password.flatten(),
+        tls,
+    })
+}
+
+/// The mail library's own parser decides, so that nothing reaches a header that it would not put there itself.
+fn read_mailbox(reader: &Reader<'_>, node: &Node) -> Option<Mailbox> {
+    reader.parsed(node, "a mail address such as oncall@example.com or On Call <oncall@example.com>")
+}
+
+fn read_smarthost(reader: &Reader<'_>, node: &Node) -> Option<(String, u16)> {
+    let text = reader.text(node)?;
+    let smarthost = split_port(&text);
+    if smarthost.is_none() {
+        reader.error(&node.span, "this is not a mail server", "expected host:port, for example smtp.mailgun.org:587");
+    }
+    smarthost
+}
+
+fn split_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(host, port)| (host, port.strip_prefix(':')))?,
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map_or(Some(SUBMISSION_PORT), |port| port.parse().ok().filter(|port| *port != 0))?;
+    let is_host = !host.is_empty() && !host.contains(['/', '@', ' ', '\t', '\r', '\n']);
+    is_host.then(|| (host.to_owned(), port))
+}
+
+fn read_tls(reader: &Reader<'_>, parent: &Mapping<'_>) -> ClientTls {
+    let Some(tls) = parent.get("tls").and_then(|node| reader.mapping(node, &TLS)) else { return ClientTls::default() };
+    if let (None, Some(span)) | (Some(span), None) = (tls.key_span("certFile"), tls.key_span("keyFile")) {
+        reader.error(span, "`certFile` and `keyFile` belong together", "the other one is missing");
+    }
+    let file = |key| tls.get(key).and_then(|node| reader.existing_file(node));
+    ClientTls { ca_file: file("caFile"), cert_file: file("certFile"), key_file: file("keyFile") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_server_has_a_host_and_may_have_a_port() {
+        for (text, expected) in [
+            ("smtp.mailgun.org:2525", Some(("smtp.mailgun.org", 2525))),
+            ("mail", Some(("mail", 587))),
+            ("[::1]:465", Some(("::1", 465))),
+            ("[::1]", Some(("::1", 587))),
+            ("mail:0", None),
+            ("mail:smtp", None),
+            ("mail:70000", None),
+            (":587", None),
+            ("", None),
+            ("smtp://mail", None),
+            ("a b:25", None),
+        ] {
+            let expected = expected.map(|(host, port)| (host.to_owned(), port));
+            assert_eq!(split_port(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn another_address_keeps_the_webhooks_path() {
+        let webhook = Url::parse("https://hooks.slack.com/services/T0/B0/x").unwrap();
+        for (api, expected) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/services/T0/B0/x"),
+            ("https://proxy.example.com/slack/", "https://proxy.example.com/slack/services/T0/B0/x"),
+        ] {
+            assert_eq!(through(&Url::parse(api).unwrap(), &webhook).as_str(), expected);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! `rules:` — heal rules, checked and compiled.
+
+use std::time::Duration;
+
+use super::names::Names;
+use super::reader::{Mapping, Reader, Schema};
+use super::steps;
+use super::yaml::{Kind, Node};
+use crate::domain::matcher::Matcher;
+use crate::domain::regex::Regex;
+use crate::domain::rule::{AlertSelector, HealRule, Mode, Step};
+use crate::domain::template::Template;
+
+const RULE: Schema = Schema {
+    what: "a rule",
+    keys: &[
+        "apiVersion",
+        "kind",
+        "metadata",
+        "labels",
+        "annotations",
+        "matchers",
+        "continue",
+        "mode",
+        "for",
+        "throttling",
+        "steps",
+        "receivers",
+        "restartContainer",
+        "attempts",
+        "backoff",
+        "timeout",
+        "verify",
+    ],
+    unsupported: &["awxJob", "batchJob", "approval", "limits", "activeTimes", "muteTimes"],
+    strict: true,
+};
+const METADATA: Schema = Schema {
+    what: "`metadata`",
+    keys: &["name", "description", "runbook", "namespace"],
+    unsupported: &[],
+    strict: true,
+};
+const THROTTLING: Schema = Schema { what: "`throttling`", keys: &["interval"], unsupported: &[], strict: true };
+
+/// The ancestor's type line.
+const API_VERSION: &str = "autoheal.openshift.io/v1alpha2";
+const KIND: &str = "HealingRule";
+
+/// Longer waits than this are slips of the pen.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// What rules may refer to, and what they inherit.
+pub(super) struct Surroundings<'a> {
+    /// Docker hosts.
+    pub hosts: &'a Names,
+    /// Receivers.
+    pub receivers: &'a Names,
+    /// Who is told when a rule does not say.
+    pub default_receivers: &'a [String],
+    /// How long ladders are remembered when a rule does not say.
+    pub throttle: Duration,
+}
+
+/// Reads a list of rules.
+pub(super) fn read(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names: &mut Names) -> Vec<HealRule> {
+    let rules = reader.list(node, "rules").iter();
+    rules.filter_map(|rule| read_rule(reader, rule, around, names)).collect()
+}
+
+fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names: &mut Names) -> Option<HealRule> {
+    let before = reader.problem_count();
+    let rule = reader.mapping(node, &RULE)?;
+    let selector = read_selector(reader, &rule);
+    // A mistyped key or pattern may be the very part that seems to be missing.
+    let is_whole = reader.problem_count() == before;
+    check_type(reader, &rule);
+    let metadata = read_metadata(reader, &rule, names);
+    let continue_matching = rule.get("continue").and_then(|node| reader.boolean(node)).unwrap_or(true);
+    let mode = rule.get("mode").and_then(|node| read_mode(reader, node)).unwrap_or_default();
+    let hold_for = rule.get("for").and_then(|node| reader.duration(node, Duration::ZERO..=LONGEST)).unwrap_or_default();
+    let throttle = rule.get("throttling").and_then(|node| read_throttling(reader, node)).unwrap_or(around.throttle);
+    let (steps, acts) = steps::read_ladder(reader, &rule, around.hosts);
+    let receivers = rule.get("receivers").map(|node| around.receivers.known_list(reader, node));
+    let receivers = receivers.filter(|names| !names.is_empty()).unwrap_or_else(|| around.default_receivers.to_vec());
+
+    if is_whole {
+        check_breadth(reader, &rule, &selector, acts);
+        check_purpose(reader, &rule, acts || !receivers.is_empty());
+    }
+    let metadata = metadata?;
+    Some(HealRule {
+        name: metadata.name,
+        description: metadata.description,
+        runbook: metadata.runbook,
+        selector,
+        continue_matching,
+        mode,
+        hold_for,
+        throttle,
+        steps: steps.into_iter().collect::<Option<Vec<Step>>>()?,
+        receivers,
+    })
+}
+
+fn check_type(reader: &Reader<'_>, rule: &Mapping<'_>) {
+    for (key, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+        if let Some(node) = rule.get(key)
+            && let Some(found) = reader.plain(node)
+            && found != expected
+        {
+            reader.error(
+                &node.span,
+                format!("`{key}` must be {expected}, found {found:?}"),
+                format!("expected {expected}"),
+            );
+        }
+    }
+}
+
+struct Metadata {
+    name: String,
+    description: String,
+    runbook: Option<Template>,
+}
+
+fn read_metadata(reader: &Reader<'_>, rule: &Mapping<'_>, names: &mut Names) -> Option<Metadata> {
+    let metadata = reader.require(rule, "metadata", RULE.what)?;
+    let metadata = reader.mapping(metadata, &METADATA)?;
+    if let Some(span) = metadata.key_span("namespace") {
+        reader.warning(
+            span,
+            "`namespace` is not used by this version",
+            "it says where batch jobs run, which are not supported",
+        );
+    }
+    let name = reader.require(&metadata, "name", METADATA.what).and_then(|node| names.claim(reader, node));
+    let description = metadata.get("description").and_then(|node| reader.plain(node)).unwrap_or_default();
+    let runbook = metadata.get("runbook").and_then(|node| template(reader, node));
+    Some(Metadata { name: name?, description: description.to_owned(), runbook })
+}
+
+fn read_mode(reader: &Reader<'_>, node: &Node) -> Option<Mode> {
+    if node.written == "ask" {
+        reader.error(&node.span, "`mode: ask` is not supported by this version", "expected act or shadow");
+        return None;
+    }
+    reader.choice(node, &["act", "shadow"]).map(|mode| if mode == "act" { Mode::Act } else { Mode::Shadow })
+}
+
+/// How long a ladder is remembered, from a `throttling:` mapping.
+pub(super) fn read_throttling(reader: &Reader<'_>, node: &Node) -> Option<Duration> {
+    let throttling = reader.mapping(node, &THROTTLING)?;
+    let interval = reader.require(&throttling, "interval", THROTTLING.what)?;
+    reader.duration(interval, Duration::ZERO..=LONGEST)
+}
+
+fn read_selector(reader: &Reader<'_>, rule: &Mapping<'_>) -> AlertSelector {
+    let patterns = |key: &str| rule.get(key).map_or_else(Vec::new, |node| read_patterns(reader, node, key));
+    let matchers = rule.get("matchers").map_or(&[][..], |node| reader.list(node, "matchers"));
+    AlertSelector {
+        labels: patterns("labels"),
+        annotations: patterns("annotations"),
+        matchers: matchers.iter().flat_map(|node| read_matchers(reader, node)).collect(),
+    }
+}
+
+fn read_patterns(reader: &Reader<'_>, node: &Node, key: &str) -> Vec<(String, Regex)> {
+    let Some(patterns) = reader.any_mapping(node, &format!("`{key}`")) else { return Vec::new() };
+    // Unlike other mappings this one shows its entries without a value, because each narrows the rule.
+    let nothing = node.entries().iter().filter(|entry| entry.key != "<<" && matches!(entry.value.kind, Kind::Nothing));
+    for entry in nothing {
+        let message = format!("`{}` has no pattern", entry.key);
+        reader.error(&entry.key_span, message, "give it a regular expression or remove the key");
+    }
+    patterns.iter().filter_map(|(name, _, pattern)| Some((name.to_owned(), read_pattern(reader, pattern)?))).collect()
+}
+
+fn read_pattern(reader: &Reader<'_>, node: &Node) -> Option<Regex> {
+    match Regex::search(reader.plain(node)?) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            let place = error.offset.map_or_else(|| node.span.clone(), |offset| reader.within(node, offset, 1));
+            reader.error(&place, format!("bad regular expression: {}", error.message), "expected RE2 syntax");
+            None
+        }
+    }
+}
+
+/// An entry may hold several matchers, as it may in Alertmanager's own configuration.
+fn read_matchers(reader: &Reader<'_>, node: &Node) -> Vec<Matcher> {
+    let Some(text) = reader.plain(node) else { return Vec::new() };
+    let (message, offset) = match Matcher::parse_list(text) {
+        Ok(matchers) if !matchers.is_empty() => return matchers,
+        Ok(_) => ("it is empty".to_owned(), 0),
+        Err(error) => (error.message, error.offset),
+    };
+    let place = reader.within(node, offset, 1);
+    reader.error(&place, format!("bad matcher: {message}"), "expected for example job=~\"ui|post\"");
+    Vec::new()
+}
+
+/// A Go template.
+pub(super) fn template(reader: &Reader<'_>, node: &Node) -> Option<Template> {
+    match Template::parse(reader.plain(node)?) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let place = reader.within(node, error.offset, error.length.max(1));
+            reader.error(&place, format!("bad template: {}", error.message), "expected a Go template");
+            None
+        }
+    }
+}
+
+/// Empty never widens: a rule that selects nothing in particular would act on every alert there is.
+fn check_breadth(reader: &Reader<'_>, rule: &Mapping<'_>, selector: &AlertSelector, acts: bool) {
+    if !(selector.labels.is_empty() && selector.annotations.is_empty() && selector.matchers.is_empty()) {
+        return;
+    }
+    if acts {
+        let help = "name the alerts by `labels`, `annotations` or `matchers`";
+        let message = "this rule would act on every alert";
+        reader.error_with_help(rule.span, message, "selects nothing in particular", Some(help.into()));
+    } else {
+        reader.warning(rule.span, "this rule tells of every alert", "selects nothing in particular");
+    }
+}
+
+/// A rule must act or tell; receivers with errors have been reported.
+fn check_purpose(reader: &Reader<'_>, rule: &Mapping<'_>, has_purpose: bool) {
+    let names_receivers = rule.get("receivers").is_some_and(|node| node.len() > 0);
+    if !has_purpose && !names_receivers {
+        let help = "give it `steps` or `receivers`, or give the configuration `defaultReceivers`";
+        reader.error_with_help(
+            rule.span,
+            "this rule does nothing",
+            "neither acts nor tells anybody",
+            Some(help.into()),
+        );
+    }
+}

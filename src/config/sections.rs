@@ -1,0 +1,219 @@
+//! The sections of all configuration files put together: later scalars win, hosts, receivers and rules add up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::diagnostic::{Place, SourceFile};
+use super::names::Names;
+use super::reader::{Mapping, Reader, Schema};
+use super::yaml::{Kind, Node};
+use super::{StoreLocation, WebSettings, docker, receivers, rules, web};
+use crate::action::container::DockerHost;
+use crate::domain::guard::Limits;
+use crate::notify::ReceiverSettings;
+
+const CONFIGURATION: Schema = Schema {
+    what: "the configuration",
+    keys: &[
+        "ruleFiles",
+        "store",
+        "docker",
+        "throttling",
+        "limits",
+        "web",
+        "receivers",
+        "defaultReceivers",
+        "history",
+        "rules",
+        "awx",
+        "alertmanager",
+        "prometheus",
+        "timeIntervals",
+    ],
+    unsupported: &[],
+    strict: false,
+};
+const LIMITS: Schema =
+    Schema { what: "`limits`", keys: &["concurrent", "perHour"], unsupported: &["storm"], strict: false };
+
+/// Sections of the language that say nothing to this version, and what their absence means.
+const UNUSED: [(&str, &str); 4] = [
+    ("awx", "no rule of this version launches AWX jobs"),
+    ("alertmanager", "only deliveries are evidence, and silences are not asked for"),
+    ("prometheus", "no evidence is asked from it"),
+    ("timeIntervals", "rules are active at all times"),
+];
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Whether a mapping's key makes its file a configuration rather than a file of rules.
+pub(super) fn is_configuration_key(key: &str) -> bool {
+    key != "rules" && CONFIGURATION.keys.contains(&key)
+}
+
+/// A path from `ruleFiles`.
+#[derive(Debug)]
+pub(super) struct RulePath {
+    /// Made absolute by the directory of its file.
+    pub path: PathBuf,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What all configuration files say together.
+pub(super) struct Sections<'n> {
+    /// `None` when no file has the key.
+    pub rule_files: Option<Vec<RulePath>>,
+    pub store: Option<StoreLocation>,
+    pub hosts: Vec<DockerHost>,
+    pub host_names: Names,
+    pub throttle: Duration,
+    pub limits: Limits,
+    pub web: WebSettings,
+    pub receivers: Vec<ReceiverSettings>,
+    pub receiver_names: Names,
+    /// Read once all receivers are known.
+    pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
+    pub history: Duration,
+    /// Read once all hosts and receivers are known.
+    pub rules: Vec<(&'n Arc<SourceFile>, &'n Node)>,
+}
+
+impl<'n> Sections<'n> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            rule_files: None,
+            store: None,
+            hosts: Vec::new(),
+            host_names: Names::new("docker host"),
+            throttle: Duration::from_hours(1),
+            limits: Limits::default(),
+            web: WebSettings::default(),
+            receivers: Vec::new(),
+            receiver_names: Names::new("receiver"),
+            default_receivers: None,
+            history: 90 * DAY,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Adds what one file says.
+    pub fn add(&mut self, reader: &Reader<'_>, file: &'n Arc<SourceFile>, root: &'n Node, working_dir: &Path) {
+        // An empty file, or one with everything commented out, says nothing.
+        if matches!(root.kind, Kind::Nothing) {
+            return;
+        }
+        let Some(top) = reader.mapping(root, &CONFIGURATION) else { return };
+        for (key, meaning) in UNUSED {
+            warn_unused(reader, &top, key, meaning);
+        }
+        if let Some(node) = top.get("ruleFiles") {
+            self.rule_files.get_or_insert_default().extend(read_rule_files(reader, node));
+        }
+        if let Some(node) = top.get("store") {
+            self.store = read_store(reader, node, working_dir).or(self.store.take());
+        }
+        if let Some(node) = top.get("docker") {
+            docker::read(reader, node, &mut self.host_names, &mut self.hosts);
+        }
+        if let Some(interval) = top.get("throttling").and_then(|node| rules::read_throttling(reader, node)) {
+            self.throttle = interval;
+        }
+        if let Some(node) = top.get("limits") {
+            read_limits(reader, node, &mut self.limits);
+        }
+        if let Some(node) = top.get("web") {
+            web::read(reader, node, &mut self.web);
+        }
+        if let Some(node) = top.get("receivers") {
+            receivers::read(reader, node, &mut self.receiver_names, &mut self.receivers);
+        }
+        if let Some(history) = top.get("history").and_then(|node| reader.duration(node, DAY..=36500 * DAY)) {
+            self.history = history;
+        }
+        self.default_receivers = top.get("defaultReceivers").map(|node| (file, node)).or(self.default_receivers);
+        self.rules.extend(top.get("rules").map(|node| (file, node)));
+    }
+}
+
+fn warn_unused(reader: &Reader<'_>, top: &Mapping<'_>, key: &str, meaning: &str) {
+    let (Some(node), Some(span)) = (top.get(key), top.key_span(key)) else { return };
+    if key == "timeIntervals" {
+        reader.list(node, "time intervals");
+    } else {
+        reader.any_mapping(node, &format!("`{key}`"));
+    }
+    reader.warning(span, format!("`{key}` is read but not used by this version"), meaning);
+}
+
+fn read_rule_files(reader: &Reader<'_>, node: &Node) -> Vec<RulePath> {
+    let directory = reader.file.path().parent().unwrap_or(Path::new(""));
+    let paths = reader.list_or_one(node, "path").iter();
+    paths
+        .filter_map(|node| {
+            let path = directory.join(reader.word(node, "this path")?);
+            Some(RulePath { path, place: reader.place(&node.span) })
+        })
+        .collect()
+}
+
+fn read_limits(reader: &Reader<'_>, node: &Node, limits: &mut Limits) {
+    let Some(section) = reader.mapping(node, &LIMITS) else { return };
+    if let Some(value) = section.get("concurrent").and_then(|node| reader.integer(node, &(1..=1000))) {
+        limits.concurrent = value;
+    }
+    if let Some(value) = section.get("perHour").and_then(|node| reader.integer(node, &(1..=1_000_000))) {
+        limits.per_hour = value;
+    }
+}
+
+fn read_store(reader: &Reader<'_>, node: &Node, working_dir: &Path) -> Option<StoreLocation> {
+    // The text may hold a database password; neither it nor a part of it is shown.
+    match store_location(&reader.text(node)?, working_dir) {
+        Ok(location) => Some(location),
+        Err(message) => {
+            reader.error(&node.span, message, "expected sqlite:PATH");
+            None
+        }
+    }
+}
+
+/// Parses a store location. A relative path starts at the working directory, because the store belongs to the running
+/// process, not to the configuration, which may stand in a directory nobody can write to.
+pub(super) fn store_location(text: &str, working_dir: &Path) -> Result<StoreLocation, &'static str> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err("PostgreSQL is not supported by this version");
+    }
+    let path = text.strip_prefix("sqlite:").ok_or("this is not a store")?;
+    if path == ":memory:" {
+        return Ok(StoreLocation::Memory);
+    }
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.ends_with('/') {
+        return Err("this store has no file name");
+    }
+    Ok(StoreLocation::Sqlite(working_dir.join(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_a_file_below_the_working_directory() {
+        let sqlite = |path: &str| Ok(StoreLocation::Sqlite(PathBuf::from(path)));
+        for (text, expected) in [
+            ("sqlite:data/autoheal.db", sqlite("/srv/data/autoheal.db")),
+            ("sqlite:/var/lib/autoheal.db", sqlite("/var/lib/autoheal.db")),
+            ("sqlite:///var/lib/autoheal.db", sqlite("/var/lib/autoheal.db")),
+            ("sqlite::memory:", Ok(StoreLocation::Memory)),
+            ("postgres://u:p@db/autoheal", Err("PostgreSQL is not supported by this version")),
+            ("sqlite:", Err("this store has no file name")),
+            ("data/autoheal.db", Err("this is not a store")),
+        ] {
+            assert_eq!(store_location(text, Path::new("/srv")), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The ladder of a rule: actions, how often they are tried, and what counts as healed.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::names::Names;
+use super::reader::{Mapping, Reader, Schema};
+use super::rules::template;
+use super::yaml::{Kind, Node};
+use crate::domain::action::{Action, ContainerSelector, RestartContainer};
+use crate::domain::backoff::Backoff;
+use crate::domain::rule::{Step, VerifyPolicy};
+use crate::domain::template::Template;
+
+/// Keys that say how a step is carried out.
+const MANNER: [&str; 4] = ["attempts", "backoff", "timeout", "verify"];
+
+/// Actions of this version and of others.
+const ACTIONS: [&str; 3] = ["restartContainer", "awxJob", "batchJob"];
+
+const STEP: Schema = Schema {
+    what: "a step",
+    keys: &["restartContainer", "attempts", "backoff", "timeout", "verify"],
+    unsupported: &["awxJob", "batchJob"],
+    strict: true,
+};
+const RESTART: Schema = Schema {
+    what: "`restartContainer`",
+    keys: &["host", "name", "labels", "compose", "stopTimeout", "max"],
+    unsupported: &[],
+    strict: true,
+};
+const COMPOSE: Schema = Schema { what: "`compose`", keys: &["project", "service"], unsupported: &[], strict: true };
+const BACKOFF: Schema =
+    Schema { what: "`backoff`", keys: &["initial", "factor", "max"], unsupported: &[], strict: true };
+const VERIFY: Schema = Schema {
+    what: "`verify`",
+    keys: &["within", "healthyFor", "resolved"],
+    unsupported: &["http", "promql", "tcp"],
+    strict: true,
+};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A heal that takes longer than a week is a matter for people.
+const WEEK: Duration = Duration::from_hours(7 * 24);
+const POSITIVE: RangeInclusive<Duration> = Duration::from_millis(1)..=WEEK;
+const ANY: RangeInclusive<Duration> = Duration::ZERO..=WEEK;
+
+/// Reads the steps of a rule, or the one action that stands in the rule itself. Answers the steps (`None` for one with
+/// errors) and whether the rule means to act at all.
+pub(super) fn read_ladder(reader: &Reader<'_>, rule: &Mapping<'_>, hosts: &Names) -> (Vec<Option<Step>>, bool) {
+    let shorthand = ACTIONS.into_iter().find_map(|action| rule.key_span(action));
+    let stray = MANNER.into_iter().find_map(|key| Some((key, rule.key_span(key)?)));
+    match (rule.get("steps"), shorthand) {
+        (Some(_), Some(action)) => {
+            reader.error(action, "a rule has either `steps` or one action", "make this action one of the steps");
+            (Vec::new(), true)
+        }
+        (None, Some(_)) => (vec![read_step(reader, rule, hosts)], true),
+        (steps, None) => {
+            if let Some((key, span)) = stray {
+                reader.error(span, format!("`{key}` stands beside no action"), "move it into a step");
+            }
+            let steps = steps.map_or(&[][..], |steps| reader.list(steps, "steps"));
+            let read = |node| reader.mapping(node, &STEP).and_then(|step| read_step(reader, &step, hosts));
+            // `steps` of a wrong type are meant to act, too: their misfit must not read as «only notifies».
+            (steps.iter().map(read).collect(), rule.get("steps").is_some_and(|node| node.len() > 0))
+        }
+    }
+}
+
+fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, hosts: &Names) -> Option<Step> {
+    let before = reader.problem_count();
+    let actions: Vec<_> = ACTIONS.into_iter().filter_map(|action| step.key_span(action)).collect();
+    match actions.as_slice() {
+        [] if step.keys().all(|key| MANNER.contains(&key)) => {
+            reader.error(step.span, "this step has no action", "expected `restartContainer`");
+        }
+        // A mistyped action has been reported as an unknown key.
+        [] | [_] => {}
+        [_, second, ..] => reader.error(second, "a step has one action", "make this action a step of its own"),
+    }
+    let action = step.get("restartContainer").and_then(|node| read_restart(reader, node, hosts));
+    let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
+    let backoff = step.get("backoff").map_or(Some(Backoff::default()), |node| read_backoff(reader, node));
+    let timeout = step.get("timeout").map_or(Some(DEFAULT_TIMEOUT), |node| reader.duration(node, POSITIVE));
+    let verify = step.get("verify").map_or(Some(VerifyPolicy::default()), |node| read_verify(reader, node));
+    if reader.problem_count() > before {
+        return None;
+    }
+    Some(Step {
+        action: Action::RestartContainer(action?),
+        attempts: attempts?,
+        backoff: backoff?,
+        timeout: timeout?,
+        verify: verify?,
+    })
+}
+
+fn read_restart(reader: &Reader<'_>, node: &Node, hosts: &Names) -> Option<RestartContainer<Template>> {
+    let restart = reader.mapping(node, &RESTART)?;
+    let host = read_host(reader, &restart, hosts);
+    let selector = read_selector(reader, &restart);
+    let stop_timeout = restart.get("stopTimeout").map(|node| reader.duration(node, Duration::ZERO..=WEEK));
+    let max = restart.get("max").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
+    let stop_timeout = match stop_timeout {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(RestartContainer { host: host?, selector: selector?, stop_timeout, max: max? })
+}
+
+fn read_host(reader: &Reader<'_>, restart: &Mapping<'_>, hosts: &Names) -> Option<Template> {
+    let Some(node) = restart.get("host") else {
+        let Some(only) = hosts.only() else {
+            let label = "`host` is missing";
+            reader.error(restart.span, "`host` may be left out only when there is exactly one docker host", label);
+            return None;
+        };
+        // The name comes from the configuration, not from a template author: braces in it would be odd but harmless.
+        return Template::parse(only).ok();
+    };
+    let host = target_text(reader, node, "host")?;
+    if host.is_literal() {
+        hosts.known(reader, node)?;
+    }
+    Some(host)
+}
+
+fn read_selector(reader: &Reader<'_>, restart: &Mapping<'_>) -> Option<ContainerSelector<Template>> {
+    let given: Vec<_> =
+        ["name", "labels", "compose"].into_iter().filter(|key| restart.key_span(key).is_some()).collect();
+    let [key] = given.as_slice() else {
+        let label = if given.is_empty() { "says no container" } else { "says it more than once" };
+        reader.error(restart.span, "expected exactly one of `name`, `labels` and `compose`", label);
+        return None;
+    };
+    let node = restart.get(key)?;
+    match *key {
+        "name" => target_text(reader, node, "name").map(ContainerSelector::Name),
+        "labels" => read_labels(reader, node).map(ContainerSelector::Labels),
+        _ => {
+            let compose = reader.mapping(node, &COMPOSE)?;
+            let part =
+                |key| reader.require(&compose, key, COMPOSE.what).and_then(|node| target_text(reader, node, key));
+            let (project, service) = (part("project"), part("service"));
+            Some(ContainerSelector::Compose { project: project?, service: service? })
+        }
+    }
+}
+
+fn read_labels(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<String, Template>> {
+    let labels = reader.any_mapping(node, "`labels`")?;
+    let before = reader.problem_count();
+    for entry in node.entries().iter().filter(|entry| matches!(entry.value.kind, Kind::Nothing)) {
+        reader.error(&entry.key_span, format!("label `{}` has no value", entry.key), "empty never widens");
+    }
+    let read: BTreeMap<_, _> = labels
+        .iter()
+        .filter_map(|(name, _, value)| Some((name.to_owned(), target_text(reader, value, name)?)))
+        .collect();
+    if reader.problem_count() > before {
+        return None;
+    }
+    if read.is_empty() {
+        reader.error(&node.span, "`labels` is empty and would select every container", "expected at least one label");
+        return None;
+    }
+    Some(read)
+}
+
+/// A template that says what is touched; refused when it is plainly empty.
+fn target_text(reader: &Reader<'_>, node: &Node, what: &str) -> Option<Template> {
+    reader.word(node, &format!("`{what}`"))?;
+    template(reader, node)
+}
+
+fn read_backoff(reader: &Reader<'_>, node: &Node) -> Option<Backoff> {
+    let backoff = reader.mapping(node, &BACKOFF)?;
+    let default = Backoff::default();
+    let initial = backoff.get("initial").map_or(Some(default.initial), |node| reader.duration(node, ANY));
+    let max = backoff.get("max").map_or(Some(default.max), |node| reader.duration(node, ANY));
+    let factor = backoff.get("factor").map_or(Some(default.factor), |node| {
+        let factor = reader.number(node)?;
+        if !(1.0..=100.0).contains(&factor) {
+            reader.error(&node.span, "this factor is out of range", "expected a number from 1 to 100");
+            return None;
+        }
+        Some(factor)
+    });
+    let (initial, max) = (initial?, max?);
+    if initial > max {
+        let span = backoff.key_span("max").or(backoff.key_span("initial")).unwrap_or(backoff.span);
+        reader.error(span, "the longest wait is shorter than the first one", "`max` must not be below `initial`");
+        return None;
+    }
+    Some(Backoff { initial, factor: factor?, max })
+}
+
+fn read_verify(reader: &Reader<'_>, node: &Node) -> Option<VerifyPolicy> {
+    let verify = reader.mapping(node, &VERIFY)?;
+    let default = VerifyPolicy::default();
+    let within = verify.get("within").map_or(Some(default.within), |node| reader.duration(node, POSITIVE));
+    let healthy_for = verify.get("healthyFor").map_or(Some(default.healthy_for), |node| reader.duration(node, ANY));
+    let resolved = verify.get("resolved").map_or(Some(default.resolved), |node| reader.boolean(node));
+    let (within, healthy_for) = (within?, healthy_for?);
+    if healthy_for > within {
+        let span = verify.key_span("healthyFor").unwrap_or(verify.span);
+        reader.error(span, "a heal cannot hold that long before its time runs out", "must not be longer than `within`");
+        return None;
+    }
+    Some(VerifyPolicy { within, healthy_for, resolved: resolved? })
+}

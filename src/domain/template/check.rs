@@ -1,0 +1,176 @@
+//! What can be said of a template before any alert is there: unknown functions, fields and patterns are errors at load,
+//! not at night. Also notes which labels and annotations each action mentions, so that a missing one can be named.
+
+use super::functions::FUNCTIONS;
+use super::lexer::{Action, Kind, Piece, Token, error};
+use super::{FIELDS, ParseError};
+use crate::domain::regex::Regex;
+
+/// A label or annotation that a template mentions by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mention {
+    /// The source range of the action it stands in.
+    pub action: std::ops::Range<usize>,
+    /// Label or annotation.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+}
+
+/// Labels or annotations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `.Labels`
+    Labels,
+    /// `.Annotations`
+    Annotations,
+}
+
+const KEYWORDS: [&str; 10] = ["if", "with", "range", "else", "end", "break", "continue", "nil", "true", "false"];
+const UNSUPPORTED: [&str; 3] = ["define", "template", "block"];
+
+/// Checks all actions.
+pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
+    let mut mentions = Vec::new();
+    // For each open block its first word, and whether it gives the dot another meaning.
+    let mut blocks: Vec<(&Token<'_>, bool)> = Vec::new();
+    let actions =
+        || pieces.iter().filter_map(|piece| if let Piece::Action(action) = piece { Some(action) } else { None });
+    let alert_is_alert = !actions().any(|action| assigns(action, "$alert"));
+    for action in actions() {
+        let tokens = &action.tokens;
+        words(tokens)?;
+        let dot_is_alert = blocks.iter().all(|(_, changes_dot)| !changes_dot);
+        if let Some(first) = tokens.first() {
+            match first.text {
+                "if" => blocks.push((first, false)),
+                "with" | "range" => blocks.push((first, true)),
+                "else" | "end" if blocks.is_empty() => {
+                    let message = format!("{} without an if, with or range before it", first.text);
+                    return Err(error(message, first.offset, first.text.len()));
+                }
+                "end" => drop(blocks.pop()),
+                _ => {}
+            }
+        }
+        for (position, token) in tokens.iter().enumerate() {
+            let Some(chain) = Chain::beginning_at(tokens, position) else { continue };
+            let about_alert = match token.text {
+                "$" => true,
+                "$alert" => alert_is_alert,
+                _ => token.kind == Kind::Field && dot_is_alert,
+            };
+            if about_alert && let Some(field) = chain.fields.first() {
+                alert_field(field)?;
+            }
+            mentions.extend(chain.mention(action, tokens, position));
+        }
+    }
+    match blocks.last() {
+        None => Ok(mentions),
+        Some((first, _)) => {
+            let message = format!("this {} is never closed by {{{{ end }}}}", first.text);
+            Err(error(message, first.offset, first.text.len()))
+        }
+    }
+}
+
+fn assigns(action: &Action<'_>, variable: &str) -> bool {
+    action.tokens.windows(2).any(|pair| pair[0].text == variable && matches!(pair[1].text, "=" | ":="))
+}
+
+/// Keywords and functions must be known, and constant patterns must compile.
+fn words(tokens: &[Token<'_>]) -> Result<(), ParseError> {
+    for (position, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {
+        let Token { text, offset, .. } = *token;
+        if UNSUPPORTED.contains(&text) {
+            return Err(error(format!("{text} is not supported: a rule's texts stand alone"), offset, text.len()));
+        }
+        let is_function = FUNCTIONS.iter().any(|(name, _)| *name == text);
+        if !is_function && !KEYWORDS.contains(&text) {
+            let known: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
+            let message = format!("function {text:?} not defined; there are {}", known.join(", "));
+            return Err(error(message, offset, text.len()));
+        }
+        if matches!(text, "match" | "reReplaceAll")
+            && let Some(Token { kind: Kind::Quoted(pattern), text, offset }) = tokens.get(position + 1)
+        {
+            Regex::search(pattern)
+                .map_err(|bad| error(format!("bad regular expression: {bad}"), *offset, text.len()))?;
+        }
+    }
+    Ok(())
+}
+
+fn alert_field(field: &Token<'_>) -> Result<(), ParseError> {
+    let name = &field.text[1..];
+    if FIELDS.contains(&name) {
+        return Ok(());
+    }
+    let similar = FIELDS.iter().find(|known| known.eq_ignore_ascii_case(name));
+    let hint = similar.map_or_else(
+        || format!("it has {}; a label is $labels{}", FIELDS.join(", "), field.text),
+        |known| format!("write .{known}"),
+    );
+    Err(error(format!("an alert has no field {}; {hint}", field.text), field.offset, field.text.len()))
+}
+
+/// `$labels.job`, `.Labels.job`: a first word and the fields written onto it without a gap.
+pub(super) struct Chain<'t, 's> {
+    first: &'t Token<'s>,
+    /// The fields, the first word included when it is one itself.
+    pub fields: &'t [Token<'s>],
+}
+
+impl<'t, 's> Chain<'t, 's> {
+    /// The chain whose first word stands at `position`.
+    pub(super) fn beginning_at(tokens: &'t [Token<'s>], position: usize) -> Option<Self> {
+        let first = &tokens[position];
+        let continues = position > 0 && tokens[position - 1].end() == first.offset && {
+            let previous = &tokens[position - 1];
+            matches!(previous.kind, Kind::Variable | Kind::Field) || previous.text == ")"
+        };
+        let start = match first.kind {
+            Kind::Variable => position + 1,
+            Kind::Field if !continues => position,
+            _ => return None,
+        };
+        let mut end = position + 1;
+        while end < tokens.len() && tokens[end].kind == Kind::Field && tokens[end].offset == tokens[end - 1].end() {
+            end += 1;
+        }
+        Some(Self { first, fields: &tokens[start..end] })
+    }
+
+    /// How many tokens it spans.
+    pub(super) fn len(&self) -> usize {
+        self.fields.len() + usize::from(self.first.kind == Kind::Variable)
+    }
+
+    /// Whether it means the labels or annotations, and the fields behind.
+    pub(super) fn place(&self) -> Option<(Place, &'t [Token<'s>])> {
+        match (self.first.text, self.fields) {
+            ("$labels", rest) => Some((Place::Labels, rest)),
+            ("$annotations", rest) => Some((Place::Annotations, rest)),
+            (_, [field, rest @ ..]) if field.text == ".Labels" => Some((Place::Labels, rest)),
+            (_, [field, rest @ ..]) if field.text == ".Annotations" => Some((Place::Annotations, rest)),
+            _ => None,
+        }
+    }
+
+    /// The label or annotation it names, by a field or as the key of `index`.
+    fn mention(&self, action: &Action<'_>, tokens: &[Token<'_>], position: usize) -> Option<Mention> {
+        let (place, rest) = self.place()?;
+        let name = match rest {
+            [name] => name.text[1..].to_owned(),
+            [] if position > 0 && tokens[position - 1].text == "index" => {
+                match &tokens.get(position + self.len())?.kind {
+                    Kind::Quoted(key) => key.clone(),
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some(Mention { action: action.offset..action.offset + action.text.len(), place, name })
+    }
+}

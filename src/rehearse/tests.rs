@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use super::*;
+use crate::domain::action::RestartContainer;
+use crate::domain::backoff::Backoff;
+use crate::domain::rule::{Step, VerifyPolicy};
+use crate::domain::template::Template;
+
+fn text(source: &str) -> Template {
+    Template::parse(source).unwrap()
+}
+
+fn rule(name: &str, alertname: &str) -> HealRule {
+    let action = Action::RestartContainer(RestartContainer {
+        host: text("local"),
+        selector: ContainerSelector::Name(text("ui")),
+        stop_timeout: None,
+        max: 1,
+    });
+    let step = Step {
+        action,
+        attempts: 2,
+        backoff: Backoff::default(),
+        timeout: Duration::from_mins(1),
+        verify: VerifyPolicy::default(),
+    };
+    HealRule {
+        name: name.to_owned(),
+        description: String::new(),
+        runbook: None,
+        selector: AlertSelector {
+            labels: vec![("alertname".to_owned(), Regex::search(alertname).unwrap())],
+            ..AlertSelector::default()
+        },
+        continue_matching: true,
+        mode: Mode::Act,
+        hold_for: Duration::ZERO,
+        throttle: Duration::ZERO,
+        steps: vec![step],
+        receivers: Vec::new(),
+    }
+}
+
+fn delivery(status: AlertStatus) -> Delivery {
+    let labels = Labels::from([("alertname".to_owned(), "InstanceDown".to_owned())]);
+    let alert = Alert {
+        fingerprint: Fingerprint::of(&labels),
+        status,
+        labels,
+        annotations: Labels::new(),
+        starts_at: Timestamp::UNIX_EPOCH,
+        ends_at: None,
+        generator_url: String::new(),
+    };
+    Delivery { external_url: String::new(), truncated_alerts: 0, alerts: vec![alert] }
+}
+
+fn verdicts(rules: Vec<HealRule>, policy: &Policy, delivery: &Delivery) -> Vec<(String, Verdict, String)> {
+    let report = plan_delivery(&RuleSet::new(rules), policy, delivery, Timestamp::UNIX_EPOCH);
+    let [alert] = &report.alerts[..] else { panic!("one alert") };
+    alert.rules.iter().map(|rule| (rule.rule.clone(), rule.verdict, rule.reason.clone())).collect()
+}
+
+#[test]
+fn every_rule_appears_with_what_it_would_do() {
+    let stopping = HealRule { continue_matching: false, ..rule("stopping", "InstanceDown") };
+    let shadow = HealRule { mode: Mode::Shadow, ..rule("shadow", "InstanceDown") };
+    let notify = HealRule { steps: Vec::new(), ..rule("notify", "InstanceDown") };
+    let rules =
+        vec![rule("other", "HighLatency"), shadow, notify, rule("act", "Instance"), stopping, rule("late", "Instance")];
+    let verdicts = verdicts(rules, &Policy::default(), &delivery(AlertStatus::Firing));
+    let words: Vec<_> = verdicts.iter().map(|(rule, verdict, _)| (rule.as_str(), verdict.as_str())).collect();
+    let expected = [
+        ("other", "no-match"),
+        ("shadow", "shadow"),
+        ("notify", "notify"),
+        ("act", "act"),
+        ("stopping", "act"),
+        ("late", "no-match"),
+    ];
+    assert_eq!(words, expected);
+    assert_eq!(verdicts[0].2, "label alertname is \"InstanceDown\", which does not match \"HighLatency\"");
+    assert_eq!(verdicts[5].2, "rule stopping matched and has continue: false");
+}
+
+#[test]
+fn a_dry_run_makes_every_rule_a_shadow_and_a_resolved_alert_asks_for_nothing() {
+    let policy = Policy { dry_run: true, ..Policy::default() };
+    let firing = verdicts(vec![rule("act", "Instance")], &policy, &delivery(AlertStatus::Firing));
+    assert_eq!(firing[0].1, Verdict::Shadow);
+    let resolved = verdicts(vec![rule("act", "Instance")], &policy, &delivery(AlertStatus::Resolved));
+    assert_eq!(resolved[0].1, Verdict::Suppressed);
+}
+
+#[test]
+fn the_json_has_the_promised_keys_and_the_rules_own_notation() {
+    let rules = RuleSet::new(vec![rule("act", "Instance")]);
+    let report = plan_delivery(&rules, &Policy::default(), &delivery(AlertStatus::Firing), Timestamp::UNIX_EPOCH);
+    let json = serde_json::to_value(&report).unwrap();
+    let planned = &json["alerts"][0]["rules"][0];
+    assert_eq!(planned["target"], "docker:local/name/ui");
+    let step = json!({
+        "action": "restartContainer",
+        "target": "docker:local/name/ui",
+        "attempts": 2,
+        "rendered": { "host": "local", "name": "ui", "max": 1 },
+    });
+    assert_eq!(planned["steps"], json!([step]));
+    assert!(!report.has_errors());
+    let text = report.to_string();
+    assert!(text.contains("step 1: restartContainer docker:local/name/ui, up to 2 times"), "{text}");
+}

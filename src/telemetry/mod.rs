@@ -1,0 +1,7 @@
+//! What the daemon tells of itself: logs and metrics. Knows nothing of HTTP or the store; others call its typed methods.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogFormat, LogLevel, init_logs, log_subscriber};
+pub use metrics::{CONTENT_TYPE, Metrics, Rejection};

@@ -1,0 +1,172 @@
+//! `/api/v1`: what is known, as JSON, and a rehearsal of a posted delivery. Nothing here changes anything.
+
+use bytes::Buf;
+use futures_util::Stream;
+use http::{Method, StatusCode};
+use serde_json::{Map, json};
+use warp::reply::Response;
+use warp::{Filter, Rejection as Passed};
+
+use super::body::{self, BodyError};
+use super::health::look;
+use super::views::{self, HealDetail, HealView};
+use super::{WebState, layers, payload, reply, with};
+use crate::domain::heal::{HealId, STATES};
+use crate::rehearse::plan_delivery;
+use crate::store::{HealQuery, StoreError};
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 500;
+
+pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Passed> + Clone + use<> {
+    let query = warp::query::<Vec<(String, String)>>();
+    let list = warp::path!("api" / "v1" / "heals").and(warp::method()).and(with(state)).and(query).then(list_heals);
+    let one = warp::path!("api" / "v1" / "heals" / String).and(warp::method()).and(with(state)).then(one_heal);
+    let rules = warp::path!("api" / "v1" / "rules").and(warp::method()).and(with(state)).map(rules);
+    let status = warp::path!("api" / "v1" / "status").and(warp::method()).and(with(state)).then(status);
+    let plan =
+        warp::path!("api" / "v1" / "plan").and(warp::method()).and(with(state)).and(warp::body::stream()).then(plan);
+    list.or(one).unify().or(rules).unify().or(status).unify().or(plan).unify()
+}
+
+async fn list_heals(method: Method, state: WebState, pairs: Vec<(String, String)>) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return reply::method_not_allowed("GET, HEAD");
+    }
+    let mut query = match parse_query(pairs) {
+        Ok(query) => query,
+        Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
+    };
+    // One more than asked for tells whether there is a next page.
+    let limit = query.limit as usize;
+    query.limit += 1;
+    let store = match state.store() {
+        Ok(store) => store,
+        Err(error) => return store_failed(&error),
+    };
+    match store.heals(query).await {
+        Ok(mut heals) => {
+            let next = (heals.len() > limit).then(|| heals[limit - 1].id);
+            heals.truncate(limit);
+            let views: Vec<_> = heals.iter().map(HealView::from).collect();
+            reply::json(StatusCode::OK, &json!({ "heals": views, "next": next }))
+        }
+        Err(error) => store_failed(&error),
+    }
+}
+
+fn parse_query(pairs: Vec<(String, String)>) -> Result<HealQuery, String> {
+    let mut query = HealQuery { limit: DEFAULT_LIMIT, ..HealQuery::default() };
+    let mut seen = Vec::new();
+    for (name, value) in pairs {
+        if seen.contains(&name) {
+            return Err(format!("parameter {name:?} is given twice"));
+        }
+        match name.as_str() {
+            "state" if STATES.contains(&value.as_str()) => query.state = Some(value),
+            "state" => return Err(format!("unknown state {value:?}; the states are {}", STATES.join(", "))),
+            "rule" => query.rule = Some(value),
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                query.limit = limit.ok_or_else(|| format!("limit is a number from 1 to {MAX_LIMIT}, not {value:?}"))?;
+            }
+            "before" => {
+                let id = value.parse().map_err(|_| format!("before is the id of a heal, not {value:?}"))?;
+                query.before = Some(HealId(id));
+            }
+            _ => return Err(format!("unknown parameter {name:?}; there are state, rule, limit, before")),
+        }
+        seen.push(name);
+    }
+    Ok(query)
+}
+
+async fn one_heal(id: String, method: Method, state: WebState) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return reply::method_not_allowed("GET, HEAD");
+    }
+    let Ok(id) = id.parse() else { return reply::problem(StatusCode::NOT_FOUND, "no heal has this id") };
+    let store = match state.store() {
+        Ok(store) => store,
+        Err(error) => return store_failed(&error),
+    };
+    match store.heal(HealId(id)).await {
+        Ok(Some(heal)) => reply::json(StatusCode::OK, &HealDetail::from(&heal)),
+        Ok(None) => reply::problem(StatusCode::NOT_FOUND, "no heal has this id"),
+        Err(error) => store_failed(&error),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "warp hands values to handlers")]
+fn rules(method: Method, state: WebState) -> Response {
+    look(&method, || {
+        let loaded = state.loaded();
+        let rules: Vec<_> = loaded.rules.rules().iter().map(|rule| views::rule(rule)).collect();
+        reply::json(StatusCode::OK, &json!({ "rules": rules }))
+    })
+}
+
+async fn status(method: Method, state: WebState) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return reply::method_not_allowed("GET, HEAD");
+    }
+    let parts = state.parts();
+    let numbers = async {
+        let store = state.store()?;
+        tokio::try_join!(store.counts(), store.outbox_counts())
+    };
+    let (counts, outbox) = match numbers.await {
+        Ok(numbers) => numbers,
+        Err(error) => return store_failed(&error),
+    };
+    let heals: Map<_, _> = STATES
+        .iter()
+        .map(|state| ((*state).to_owned(), json!(counts.get(*state).copied().unwrap_or_default())))
+        .collect();
+    let loaded = state.loaded();
+    let uptime = state.now().duration_since(parts.identity.started_at).as_secs().max(0);
+    let answer = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptimeSeconds": uptime,
+        "ready": state.is_ready(),
+        "store": parts.identity.store,
+        "dryRun": loaded.policy.dry_run,
+        "paused": null,
+        "authentication": if parts.access.asks_for_token() { "bearer" } else { "none" },
+        "exposed": state.is_exposed(),
+        "rules": loaded.rules.rules().len(),
+        "heals": heals,
+        "outbox": { "waiting": outbox.waiting, "dead": outbox.dead },
+    });
+    reply::json(StatusCode::OK, &answer)
+}
+
+async fn plan<S, B>(method: Method, state: WebState, stream: S) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    if method != Method::POST {
+        return reply::method_not_allowed("POST");
+    }
+    let body = match body::read(&state, stream).await {
+        Ok(body) => body,
+        Err(BodyError::TooLarge) => return layers::too_large(state.parts().max_body_bytes),
+        Err(BodyError::Broken(error)) => {
+            return reply::problem(StatusCode::BAD_REQUEST, &format!("the body could not be read: {error}"));
+        }
+    };
+    let now = state.now();
+    match payload::parse(&body.bytes, now) {
+        Ok(delivery) => {
+            let loaded = state.loaded();
+            reply::json(StatusCode::OK, &plan_delivery(&loaded.rules, &loaded.policy, &delivery, now))
+        }
+        Err(error) => reply::problem(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+fn store_failed(error: &StoreError) -> Response {
+    tracing::error!(%error, "a question to the store failed");
+    reply::unavailable("the store cannot answer now")
+}

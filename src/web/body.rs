@@ -1,0 +1,58 @@
+//! Reading a body without ever holding more than promised.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, pin_mut};
+use tokio::sync::SemaphorePermit;
+
+use super::WebState;
+
+/// A body up to this size is taken without asking: as many as requests run at once fit into memory.
+const SMALL: usize = 256 * 1024;
+/// Larger bodies wait for one of these, so that they cannot fill the memory together.
+pub const LARGE_BODIES: usize = 8;
+
+/// A body, and the permission to hold it when it is large.
+pub struct Body<'a> {
+    /// The bytes.
+    pub bytes: Bytes,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+/// The body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is over the limit.
+    TooLarge,
+    /// The connection broke.
+    Broken(String),
+}
+
+/// Reads a whole body, at most `web.maxBodyBytes` of it. A body that comes in one piece is not copied.
+pub async fn read<S, B>(state: &WebState, stream: S) -> Result<Body<'_>, BodyError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    pin_mut!(stream);
+    let limit = state.parts().max_body_bytes;
+    let (mut single, mut joined, mut permit) = (Bytes::new(), BytesMut::new(), None);
+    while let Some(piece) = stream.next().await {
+        let mut piece = piece.map_err(|error| BodyError::Broken(error.to_string()))?;
+        let length = single.len() + joined.len() + piece.remaining();
+        if length > limit {
+            return Err(BodyError::TooLarge);
+        }
+        if length > SMALL && permit.is_none() {
+            // The semaphore is never closed; were it, the body would merely not be counted.
+            permit = state.0.large_bodies.acquire().await.ok();
+        }
+        if single.is_empty() && joined.is_empty() {
+            single = piece.copy_to_bytes(piece.remaining());
+        } else {
+            joined.extend_from_slice(&std::mem::take(&mut single));
+            joined.put(piece);
+        }
+    }
+    let bytes = if joined.is_empty() { single } else { joined.freeze() };
+    Ok(Body { bytes, _permit: permit })
+}

@@ -1,0 +1,229 @@
+//! Connections: bind, accept, and an end that finishes what was begun. Warp's own server has no bound on headers,
+//! connections or draining, so the loop is ours and warp only routes.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use warp::reply::Response;
+
+use super::layers::App;
+use super::linger::Linger;
+use super::{WebState, routes};
+
+/// The address could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}{}", hint(.source))]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another process has this port, choose one with --listen-address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has this address",
+        _ => "",
+    }
+}
+
+/// What bounds connections and requests.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at once; further ones wait in the system's queue.
+    pub connections: usize,
+    /// Requests at once; further ones are answered 503.
+    pub in_flight: usize,
+    /// How long a new connection may stay silent.
+    pub first_byte: Duration,
+    /// How long a head may take, which is also how long a connection may idle between requests.
+    pub head: Duration,
+    /// How long a request may take from its head to its answer.
+    pub request: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            in_flight: 512,
+            first_byte: Duration::from_secs(3),
+            // Alertmanager and Prometheus keep idle connections for minutes; much less than this cuts them off.
+            head: Duration::from_secs(75),
+            request: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A bound listener.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: Limits,
+}
+
+impl Server {
+    /// Listens on `address`; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// The system's refusal, with a hint.
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let failed = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, limits: Limits::default() })
+    }
+
+    /// Other limits than the default ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`, then takes no more connections and finishes requests under way within `drain`. Answers whether
+    /// all of them were finished.
+    pub async fn run(self, state: WebState, stop: CancellationToken, drain: Duration) -> bool {
+        let limits = &self.limits;
+        state.listens_on(self.address);
+        let app = App::new(state.clone(), warp::service(routes(&state)), limits.in_flight, limits.request);
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
+        http.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head);
+        let give_up = CancellationToken::new();
+        let connection =
+            Connection { app, http: Arc::new(http), first_byte: limits.first_byte, stop, give_up: give_up.clone() };
+        let tracker = TaskTracker::new();
+        accept(self.listener, limits.connections, &connection, &tracker).await;
+        // The listener is gone: whoever connects now is refused at once instead of waiting for nobody.
+        tracker.close();
+        if tokio::time::timeout(drain, tracker.wait()).await.is_ok() {
+            return true;
+        }
+        tracing::warn!(connections = tracker.len(), "requests did not end within the drain deadline and were cut off");
+        give_up.cancel();
+        tracker.wait().await;
+        false
+    }
+}
+
+/// Takes connections until told to stop.
+async fn accept<Routes>(listener: TcpListener, limit: usize, connection: &Connection<Routes>, tracker: &TaskTracker)
+where
+    Routes: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    Routes::Future: Send + 'static,
+{
+    let free = Arc::new(Semaphore::new(limit));
+    loop {
+        let next = async {
+            let permit = Arc::clone(&free).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = connection.stop.cancelled() => return,
+            accepted = next => accepted,
+        };
+        match (accepted, permit) {
+            (Ok((stream, peer)), Ok(permit)) => {
+                tracker.spawn(connection.clone().serve(stream, peer, permit));
+            }
+            (Err(error), _) if is_about_one_connection(&error) => {}
+            (Err(error), _) => {
+                // Out of descriptors or memory: connections that end free some; a tight loop would free none.
+                tracing::error!(%error, "cannot accept connections; trying again in a second");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            // The semaphore is ours and never closed.
+            (Ok(_), Err(_closed)) => return,
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// What each connection needs.
+#[derive(Clone)]
+struct Connection<Routes> {
+    app: App<Routes>,
+    http: Arc<auto::Builder<TokioExecutor>>,
+    first_byte: Duration,
+    stop: CancellationToken,
+    give_up: CancellationToken,
+}
+
+impl<Routes> Connection<Routes>
+where
+    Routes: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    Routes::Future: Send + 'static,
+{
+    async fn serve(self, stream: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
+        // Answers are smaller than a segment; waiting to fill one would only delay them.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        // Tokens of one's own: waiting on a shared one takes its lock at every wake-up of every connection.
+        let (stop, give_up) = (self.stop.child_token(), self.give_up.child_token());
+        // The HTTP library's timer starts with the first byte; a client that sends none needs its own.
+        let mut first = [0];
+        let speaks = tokio::select! {
+            peeked = tokio::time::timeout(self.first_byte, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1..))),
+            () = stop.cancelled() => false,
+        };
+        if !speaks {
+            return;
+        }
+        let unread = Arc::new(AtomicBool::new(false));
+        let io = TokioIo::new(Linger::new(stream, Arc::clone(&unread)));
+        let app = self.app;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (app, unread) = (app.clone(), Arc::clone(&unread));
+            async move {
+                let response = app.answer(request, peer.ip()).await;
+                // A refusal may have come before the whole body did.
+                unread.store(!response.status().is_success(), Ordering::Relaxed);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut connection = pin!(self.http.serve_connection(io, service));
+        let result = tokio::select! {
+            biased;
+            result = connection.as_mut() => result,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    result = connection => result,
+                    () = give_up.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
+    }
+}
