@@ -34,7 +34,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/autoheal-demo.XXXXXX")
 declare -A pids
 export NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost
 
-say() { printf '%(%H:%M:%S)T.%s  %-12s %s\n' -1 "$(date +%1N)" "$1" "$2"; }
+say() { printf '%s  %-12s %s\n' "$(date +%H:%M:%S.%1N)" "$1" "$2"; }
 note() { printf '\n%s\n' "-- $*"; }
 engine() { docker -H "$AUTOHEAL_TEST_DOCKER" "$@"; }
 
@@ -154,9 +154,10 @@ unset SINK_USERNAME SINK_PASSWORD SINK_SLACK_PATH
 
 alertmanager=$(command -v prometheus-alertmanager || command -v alertmanager)
 start prometheus prometheus --config.file "$dir/prometheus.yml" --storage.tsdb.path "$dir/prometheus" \
-  --web.listen-address "127.0.0.1:${port[PROMETHEUS]}" --log.level warn
+  --web.listen-address "127.0.0.1:${port[PROMETHEUS]}" --web.external-url "http://127.0.0.1:${port[PROMETHEUS]}" --log.level warn
 start alertmanager "$alertmanager" --config.file "$dir/alertmanager.yml" --storage.path "$dir/alertmanager" \
-  --web.listen-address "127.0.0.1:${port[ALERTMANAGER]}" --cluster.listen-address= --log.level warn
+  --web.listen-address "127.0.0.1:${port[ALERTMANAGER]}" --web.external-url "http://127.0.0.1:${port[ALERTMANAGER]}" \
+  --cluster.listen-address= --log.level warn
 start autoheal "$AUTOHEAL_BIN" serve --config-file "$dir/autoheal.yml" --secrets-file "$dir/secrets" \
   --store "sqlite:$dir/autoheal.db" --listen-address "127.0.0.1:${port[AUTOHEAL]}" --log-format logfmt
 
@@ -274,7 +275,7 @@ Everything is still open. Kill another one from a second terminal:
   autoheal       http://127.0.0.1:${port[AUTOHEAL]}/api/v1/heals   log: $dir/autoheal.log
   Prometheus     http://127.0.0.1:${port[PROMETHEUS]}/alerts
   Alertmanager   http://127.0.0.1:${port[ALERTMANAGER]}
-  with the token: curl -H "@$dir/header" http://127.0.0.1:${port[AUTOHEAL]}/api/v1/heals
+  with the token: curl --noproxy '*' -H "@$dir/header" http://127.0.0.1:${port[AUTOHEAL]}/api/v1/heals
 
 Ctrl-C ends it and cleans up.
 

@@ -23,6 +23,10 @@ from datetime import datetime
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+# A glance at a message is enough on a screen; the file has all of it.
+SHOWN_LINES = 9
+SHOWN_WIDTH = 150
+
 lock = threading.Lock()
 
 
@@ -31,7 +35,11 @@ def deliver(kind, headline, text, record):
     with lock:
         now = datetime.now().strftime("%H:%M:%S.%f")[:-5]
         lines = [f"{now}  {kind:<12} {headline}"]
-        lines += [f"                          | {line}".rstrip() for line in text.strip().splitlines()]
+        body = [line for line in text.strip().splitlines() if line.strip()]
+        shown = body[:SHOWN_LINES]
+        if len(body) > len(shown):
+            shown.append(f"… and {len(body) - len(shown)} more lines")
+        lines += ["            | " + (line if len(line) <= SHOWN_WIDTH else line[: SHOWN_WIDTH - 1] + "…") for line in shown]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         with open(options.messages, "a", encoding="utf-8") as file:
@@ -69,14 +77,16 @@ def texts(node):
     if isinstance(node, list):
         for item in node:
             yield from texts(item)
+    elif isinstance(node, dict) and isinstance(node.get("value"), str):
+        yield f"{node.get('title', '')}: {node['value']}"  # a field of an attachment
     elif isinstance(node, dict):
-        for key in ("pretext", "title", "text", "value"):
+        for key in ("pretext", "title", "text"):
             value = node.get(key)
             if isinstance(value, str):
                 yield value
             elif value is not None:
                 yield from texts(value)
-        for key in ("fields", "elements", "blocks", "attachments"):
+        for key in ("blocks", "elements", "fields", "attachments"):
             if key in node:
                 yield from texts(node[key])
 

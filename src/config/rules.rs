@@ -226,16 +226,11 @@ fn check_breadth(reader: &Reader<'_>, rule: &Mapping<'_>, selector: &AlertSelect
     }
 }
 
-/// A rule must act or tell; receivers with errors have been reported.
+/// A rule that neither acts nor tells is legal, so that shipped rules load before anybody has configured a receiver.
 fn check_purpose(reader: &Reader<'_>, rule: &Mapping<'_>, has_purpose: bool) {
     let names_receivers = rule.get("receivers").is_some_and(|node| node.len() > 0);
     if !has_purpose && !names_receivers {
-        let help = "give it `steps` or `receivers`, or give the configuration `defaultReceivers`";
-        reader.error_with_help(
-            rule.span,
-            "this rule does nothing",
-            "neither acts nor tells anybody",
-            Some(help.into()),
-        );
+        let label = "give it `steps` or `receivers`, or give the configuration `defaultReceivers`";
+        reader.warning(rule.span, "this rule neither acts nor tells anybody", label);
     }
 }

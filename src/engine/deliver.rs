@@ -1,6 +1,6 @@
 //! The outbox's courier: claims messages that are due and carries each to its channel.
 //!
-//! Every channel is a [`Lane`] with at most one message under way, so that a channel that hangs delays only itself. In
+//! Every channel is a lane with at most one message under way, so that a channel that hangs delays only itself. In
 //! a lane messages go in the order they were written. When one cannot be delivered the lane pauses, and the message
 //! comes back when its own back-off is over; until then messages of other heals may pass it, messages of the same heal
 //! may not. So a channel's outage keeps every story in order, and one message that is refused again and again holds
@@ -81,6 +81,8 @@ struct Settled {
     result: DeliveryResult,
     /// How long the other side wants to be left alone.
     pause: Option<Duration>,
+    /// When it answered.
+    answered_at: Timestamp,
 }
 
 impl Courier {
@@ -176,11 +178,10 @@ impl Round {
     }
 
     fn settle(&mut self, ended: Result<(Id, Settled), JoinError>) {
-        let now = self.courier.clock.now();
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(lane) = self.channels.remove(&id).and_then(|channel| self.lanes.get_mut(&channel)) else { return };
         match ended {
-            Ok((_, settled)) => lane.settle(&settled.outgoing, &settled.result, settled.pause, now),
+            Ok((_, settled)) => lane.settle(&settled.outgoing, &settled.result, settled.pause, settled.answered_at),
             Err(error) => {
                 error!(%error, "a delivery broke down; the message comes back");
                 lane.abandon();
@@ -194,16 +195,17 @@ impl Courier {
     async fn deliver(self: Arc<Self>, next: Next) -> Settled {
         let Next { outgoing, failures } = next;
         let answer = self.send(&outgoing).await;
-        let (result, pause) = judge(&outgoing, failures, answer, self.clock.now());
+        let answered_at = self.clock.now();
+        let (result, pause) = judge(&outgoing, failures, answer, answered_at);
         log(&outgoing, &result);
+        self.record(&outgoing, &result).await;
         let told = match result {
             DeliveryResult::Sent => Delivery::Sent,
             DeliveryResult::Retry { .. } => Delivery::Retried,
             DeliveryResult::Dead { .. } => Delivery::Dead,
         };
         (self.on_delivery)(&outgoing.channel, told);
-        self.record(&outgoing, &result).await;
-        Settled { outgoing, result, pause }
+        Settled { outgoing, result, pause, answered_at }
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {

@@ -1,7 +1,7 @@
 //! Texts: what a message says, rendered purely for Slack, plain mail and HTML mail.
 //!
 //! A [`Story`] holds what every form of a message shows, bounded and clean but not escaped; [`slack`], [`plain`] and
-//! [`html`] each know one form and its escaping, and [`fit`] gives up detail until a form is short enough.
+//! [`html`] each know one form and its escaping, and detail is given up until a form is short enough.
 
 pub mod html;
 pub mod mail;

@@ -482,13 +482,11 @@ fn a_rule_that_only_tells_may_tell_of_everything() {
     2 | rules: [{metadata: {name: tell}, receivers: [all]}, {metadata: {name: idle}, labels: {a: b}, steps: []}]
       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ selects nothing in particular
 
-    error: this rule does nothing
+    warning: this rule neither acts nor tells anybody
      --> autoheal.yml:2:53
       |
     2 | rules: [{metadata: {name: tell}, receivers: [all]}, {metadata: {name: idle}, labels: {a: b}, steps: []}]
-      |                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ neither acts nor tells anybody
-      |
-      = help: give it `steps` or `receivers`, or give the configuration `defaultReceivers`
+      |                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ give it `steps` or `receivers`, or give the configuration `defaultReceivers`
     ");
 }
 

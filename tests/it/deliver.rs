@@ -1,0 +1,242 @@
+//! The courier between the outbox and the channels: what arrives, what waits, what is given up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use autoheal::clock::Clock;
+use autoheal::domain::Timestamp;
+use autoheal::domain::decide::Policy;
+use autoheal::domain::message::{Audience, Channel, MessageKind};
+use autoheal::engine::deliver::{Courier, Delivery};
+use autoheal::notify::slack::{SlackNotifier, SlackSettings};
+use autoheal::notify::{Notifier, NotifyError};
+use autoheal::secret::Secret;
+use autoheal::store::sqlite::{Options, SqliteStore};
+use autoheal::store::{OutboxCounts, Outgoing, Store};
+use autoheal::tls::ClientTls;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::support::install_tls;
+use crate::support::sighting::{alert, at, request, resolved_alert, sighting};
+use crate::support::slack::{Answer, SlackServer};
+
+/// How long a test waits for something to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A clock that is turned by hand.
+#[derive(Default)]
+struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        at(self.0.load(Ordering::SeqCst))
+    }
+}
+
+type Answers = Vec<Result<String, NotifyError>>;
+
+/// Answers as told, and tells what it was given.
+struct Told {
+    answers: Mutex<Answers>,
+    seen: mpsc::UnboundedSender<Outgoing>,
+}
+
+#[async_trait]
+impl Notifier for Told {
+    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+        self.seen.send(outgoing.clone()).unwrap();
+        let answer = self.answers.lock().unwrap().pop();
+        answer.unwrap_or_else(|| Ok("ok".to_owned()))
+    }
+}
+
+/// Never answers.
+struct Hangs;
+
+#[async_trait]
+impl Notifier for Hangs {
+    async fn send(&self, _: &Outgoing) -> Result<String, NotifyError> {
+        std::future::pending().await
+    }
+}
+
+/// A courier at work on a real outbox.
+struct Bench {
+    store: Arc<SqliteStore>,
+    clock: Arc<HandClock>,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+    results: mpsc::UnboundedReceiver<(String, Delivery)>,
+    task: JoinSet<()>,
+}
+
+impl Bench {
+    fn start(notifiers: impl IntoIterator<Item = (&'static str, Arc<dyn Notifier>)>) -> Self {
+        let store = Arc::new(SqliteStore::in_memory(Options::default()).unwrap());
+        let (clock, wake) = (Arc::new(HandClock::default()), Arc::new(Notify::new()));
+        let (sender, results) = mpsc::unbounded_channel();
+        let courier = Courier::new(
+            Arc::clone(&store) as Arc<dyn Store>,
+            notifiers.into_iter().map(|(channel, notifier)| (channel.to_owned(), notifier)).collect(),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&wake),
+            Arc::new(move |channel, told| drop(sender.send((channel.to_owned(), told)))),
+        );
+        let (stop, mut task) = (CancellationToken::new(), JoinSet::new());
+        task.spawn(courier.run(stop.clone(), Duration::from_millis(200)));
+        Self { store, clock, wake, stop, results, task }
+    }
+
+    /// Commits a message for each channel: alert `number` of a rule that only notifies fires, or resolves.
+    async fn tell(&self, number: usize, channels: &[&str], kind: MessageKind) {
+        let channels = channels.iter().map(|name| Channel { name: (*name).to_owned(), audience: Audience::Everything });
+        let receivers = BTreeMap::from([("on-call".to_owned(), channels.collect())]);
+        let policy = Arc::new(Policy { receivers, ..Policy::default() });
+        let alert = if kind == MessageKind::Firing { alert(number) } else { resolved_alert(number) };
+        let mut request = request("notify", &format!("web-{number}"));
+        request.ladder = Ok(Vec::new());
+        self.store.ingest(policy, vec![sighting(alert, [request])], self.clock.now()).await.unwrap();
+        self.wake.notify_one();
+    }
+
+    fn turn_clock(&self, by: Duration) {
+        self.clock.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.wake.notify_one();
+    }
+
+    async fn result(&mut self) -> (String, Delivery) {
+        tokio::time::timeout(PATIENCE, self.results.recv()).await.unwrap().unwrap()
+    }
+
+    /// Stops the courier and counts what is left.
+    async fn end(mut self) -> OutboxCounts {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.task.join_next()).await.unwrap().unwrap().unwrap();
+        self.store.outbox_counts().await.unwrap()
+    }
+}
+
+fn told(answers: Answers) -> (Arc<dyn Notifier>, mpsc::UnboundedReceiver<Outgoing>) {
+    let (seen, received) = mpsc::unbounded_channel();
+    (Arc::new(Told { answers: Mutex::new(answers), seen }), received)
+}
+
+fn down() -> Result<String, NotifyError> {
+    Err(NotifyError::Retryable { error: "down".to_owned(), after: None })
+}
+
+async fn next(seen: &mut mpsc::UnboundedReceiver<Outgoing>) -> Outgoing {
+    tokio::time::timeout(PATIENCE, seen.recv()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_channel_that_hangs_delays_no_other_and_its_message_stays() {
+    let (good, mut seen) = told(Vec::new());
+    let mut bench = Bench::start([("on-call/hangs", Arc::new(Hangs) as Arc<dyn Notifier>), ("on-call/good", good)]);
+    for number in 0..5 {
+        bench.tell(number, &["on-call/hangs", "on-call/good"], MessageKind::Firing).await;
+    }
+    for _ in 0..5 {
+        assert_eq!(bench.result().await, ("on-call/good".to_owned(), Delivery::Sent));
+        next(&mut seen).await;
+    }
+    assert_eq!(bench.end().await, OutboxCounts { waiting: 5, dead: 0 });
+}
+
+#[tokio::test]
+async fn a_story_stays_in_order_over_an_outage() {
+    let (slack, mut seen) = told(vec![down()]);
+    let mut bench = Bench::start([("on-call/slack", slack)]);
+    bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
+    assert_eq!(bench.result().await.1, Delivery::Retried);
+    let first = next(&mut seen).await;
+    bench.turn_clock(Duration::from_millis(1));
+    bench.tell(1, &["on-call/slack"], MessageKind::Resolved).await;
+    bench.turn_clock(Duration::from_secs(7));
+    assert_eq!(bench.result().await.1, Delivery::Sent);
+    assert_eq!(bench.result().await.1, Delivery::Sent);
+    let again = next(&mut seen).await;
+    assert_eq!(
+        (again.id, again.message.kind),
+        (first.id, MessageKind::Firing),
+        "the same message under the same identity"
+    );
+    assert_eq!(next(&mut seen).await.message.kind, MessageKind::Resolved);
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
+
+#[tokio::test]
+async fn what_will_never_arrive_is_given_up_at_once_and_kept() {
+    let never = Err(NotifyError::Permanent { error: "no_service".to_owned() });
+    let (slack, _seen) = told(vec![never]);
+    let mut bench = Bench::start([("on-call/slack", slack)]);
+    bench.tell(1, &["on-call/slack", "on-call/removed"], MessageKind::Firing).await;
+    let mut results = [bench.result().await, bench.result().await];
+    results.sort_by(|a, b| a.0.cmp(&b.0));
+    let dead = |channel: &str| (channel.to_owned(), Delivery::Dead);
+    assert_eq!(results, [dead("on-call/removed"), dead("on-call/slack")]);
+    assert_eq!(bench.end().await, OutboxCounts { waiting: 0, dead: 2 });
+}
+
+#[tokio::test]
+async fn after_a_day_of_trying_a_message_is_given_up() {
+    let (slack, _seen) = told(vec![down(), down()]);
+    let mut bench = Bench::start([("on-call/slack", slack)]);
+    bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
+    assert_eq!(bench.result().await.1, Delivery::Retried);
+    bench.turn_clock(Duration::from_hours(24));
+    assert_eq!(bench.result().await.1, Delivery::Dead);
+    assert_eq!(bench.end().await, OutboxCounts { waiting: 0, dead: 1 });
+}
+
+#[tokio::test]
+async fn a_notifier_that_panics_takes_nobody_with_it() {
+    struct Panics(Mutex<Option<Uuid>>);
+    #[async_trait]
+    impl Notifier for Panics {
+        async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+            let first = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(outgoing.id);
+            assert!(first.is_some(), "the first delivery breaks down");
+            Ok(String::new())
+        }
+    }
+    let mut bench = Bench::start([("on-call/slack", Arc::new(Panics(Mutex::default())) as Arc<dyn Notifier>)]);
+    bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
+    assert_eq!(bench.result().await.1, Delivery::Retried);
+    bench.turn_clock(Duration::from_secs(7));
+    assert_eq!(bench.result().await.1, Delivery::Sent);
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
+
+#[tokio::test]
+async fn slack_is_left_alone_for_as_long_as_it_asks_and_then_gets_everything() {
+    install_tls();
+    let pause = Answer::Say(429, vec![("retry-after", "120".to_owned())], "rate_limited".to_owned());
+    let server = SlackServer::start([pause]).await;
+    let settings = SlackSettings { webhook_url: Secret::new(server.url()), tls: ClientTls::default() };
+    let slack: Arc<dyn Notifier> = Arc::new(SlackNotifier::new(&settings).unwrap());
+    let (witness, mut seen) = told(Vec::new());
+    let mut bench = Bench::start([("on-call/slack", slack), ("on-call/witness", witness)]);
+    bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
+    assert_eq!(bench.result().await.1, Delivery::Retried);
+
+    // The witness shows that the courier has been at work since the clock was turned.
+    bench.turn_clock(Duration::from_secs(119));
+    bench.tell(2, &["on-call/slack", "on-call/witness"], MessageKind::Firing).await;
+    next(&mut seen).await;
+    assert_eq!(bench.result().await.0, "on-call/witness");
+    assert_eq!(server.requests(), 1, "the pause holds for the channel's other messages too");
+
+    bench.turn_clock(Duration::from_secs(2));
+    for _ in 0..2 {
+        assert_eq!(bench.result().await, ("on-call/slack".to_owned(), Delivery::Sent));
+    }
+    assert_eq!(server.requests(), 3);
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
