@@ -1,6 +1,6 @@
 //! The door: Alertmanager's webhook, the JSON interface, health and metrics.
 //!
-//! A request comes through [`server`] (connections), [`layers`] (limits and [`access`], once for all routes), and then
+//! A request comes through [`server`] (connections), `layers` (limits and [`access`], once for all routes), and then
 //! `routes`, which are warp filters, one group per file.
 
 pub mod access;
