@@ -19,7 +19,7 @@ use crate::engine::{Engine, Wake};
 use crate::ids::Ids;
 use crate::notify::{self, Notifier};
 use crate::store::Store;
-use crate::store::sqlite::{OnCommit, Options, SqliteStore};
+use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::web::access::Access;
 use crate::web::server::Server;
@@ -37,6 +37,20 @@ const DRAIN_MESSAGES: Duration = Duration::from_secs(5);
 /// # Errors
 /// What could not be built, or a loop that ended although nobody asked it to.
 pub async fn run(config: Config, dry_run: bool, clock: Arc<dyn Clock>, stop: CancellationToken) -> anyhow::Result<()> {
+    run_on(config, dry_run, clock, stop, open_sqlite).await
+}
+
+/// Like [`run`], on whatever store `open` opens at the configured place. It may take its time: it has a thread of its own.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on(
+    config: Config,
+    dry_run: bool,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    open: impl FnOnce(&StoreLocation, Options) -> Result<Arc<dyn Store>, OpenError> + Send + 'static,
+) -> anyhow::Result<()> {
     let server = Server::bind(config.web.listen_address).await?;
     let address = server.local_addr();
     let metrics = Arc::new(Metrics::new(clock.now()));
@@ -67,7 +81,7 @@ pub async fn run(config: Config, dry_run: bool, clock: Arc<dyn Clock>, stop: Can
             server.run(web, stop, DRAIN_REQUESTS).await;
         }
     });
-    let store = open_store(&config.store, dry_run, &metrics).await?;
+    let store = open_store(open, &config.store, dry_run, &metrics).await?;
     let engine = Arc::new(Engine {
         store: Arc::clone(&store),
         actions,
@@ -125,16 +139,25 @@ fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
     Ok((Some(actions), notifiers))
 }
 
-async fn open_store(location: &StoreLocation, dry_run: bool, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(
+    open: impl FnOnce(&StoreLocation, Options) -> Result<Arc<dyn Store>, OpenError> + Send + 'static,
+    location: &StoreLocation,
+    dry_run: bool,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Arc<dyn Store>> {
     let location = if dry_run { StoreLocation::Memory } else { location.clone() };
     let metrics = Arc::clone(metrics);
     let on_commit: OnCommit = Arc::new(move |took| metrics.store_committed(took));
     let options = Options { on_commit: Some(on_commit), ..Options::default() };
-    let opened = tokio::task::spawn_blocking(move || match &location {
-        StoreLocation::Sqlite(path) => SqliteStore::open(path, options),
-        StoreLocation::Memory => SqliteStore::in_memory(options),
-    });
-    Ok(Arc::new(opened.await.context("opening the store")??))
+    let opened = tokio::task::spawn_blocking(move || open(&location, options));
+    Ok(opened.await.context("opening the store")??)
+}
+
+fn open_sqlite(location: &StoreLocation, options: Options) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(Arc::new(match location {
+        StoreLocation::Sqlite(path) => SqliteStore::open(path, options)?,
+        StoreLocation::Memory => SqliteStore::in_memory(options)?,
+    }))
 }
 
 fn store_name(location: &StoreLocation, dry_run: bool) -> String {

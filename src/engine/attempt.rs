@@ -17,22 +17,21 @@ use crate::store::StoreError;
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// The attempt is no longer ours to go on with: it was ended elsewhere, or the store is closed.
-struct NotOurs;
+pub(super) struct NotOurs;
 
 impl Engine {
     /// Carries an attempt out in a task of its own, so that a hung engine delays no other heal.
-    pub(super) fn spawn_attempt(self: &Arc<Self>, heal: Heal, left_behind: bool) {
+    pub(super) fn spawn_attempt(self: &Arc<Self>, heal: Heal) {
         let engine = Arc::clone(self);
         self.attempts.spawn(async move {
             let id = heal.id;
-            if engine.carry_out(heal, left_behind).await.is_err() {
+            if engine.carry_out(heal).await.is_err() {
                 tracing::debug!(heal = %id, "the attempt was ended elsewhere");
             }
         });
     }
 
-    async fn carry_out(&self, heal: Heal, left_behind: bool) -> Result<(), NotOurs> {
-        let heal = if left_behind { self.note_takeover(heal).await? } else { heal };
+    async fn carry_out(&self, heal: Heal) -> Result<(), NotOurs> {
         let (Some(attempt), Some(step)) = (heal.attempt(), heal.current_step()) else { return Err(NotOurs) };
         let Some(action) = self.actions.as_ref().map(|actions| actions.of(&step.action)) else {
             tracing::error!(heal = %heal.id, "an attempt began in a dry run; it is left alone");
@@ -58,7 +57,8 @@ impl Engine {
         Ok(())
     }
 
-    async fn note_takeover(&self, heal: Heal) -> Result<Heal, NotOurs> {
+    /// Puts on record that this process goes on with an attempt, which gives it the action's whole time anew.
+    pub(super) async fn note_takeover(&self, heal: Heal) -> Result<Heal, NotOurs> {
         let attempt = heal.attempt().map(|attempt| attempt.id).ok_or(NotOurs)?;
         self.commit(heal.id, Event::TakenOver { attempt }).await
     }

@@ -48,7 +48,11 @@ impl Engine {
                 Ok(heals) => {
                     for heal in heals {
                         tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, "taking over an attempt another process left behind");
-                        self.spawn_attempt(heal, true);
+                        // On record before anything is looked at that is due: after a long outage the attempt's own
+                        // watchdog is among that, and would begin another one.
+                        if let Ok(heal) = self.note_takeover(heal).await {
+                            self.spawn_attempt(heal);
+                        }
                     }
                     return;
                 }
@@ -76,7 +80,7 @@ impl Engine {
             self.wake.messages.notify_one();
             let nothing_changed = advanced.changed.is_empty();
             for heal in advanced.to_start {
-                self.spawn_attempt(heal, false);
+                self.spawn_attempt(heal);
             }
             if nothing_changed || advanced.next_due.is_none_or(|due| due > now) {
                 return Ok(advanced.next_due);

@@ -4,6 +4,7 @@
 mod check;
 mod config;
 mod container;
+mod crash;
 mod deliver;
 mod notify_email;
 mod notify_slack;

@@ -103,10 +103,7 @@ impl Daemon {
         let began = Instant::now();
         loop {
             let log = self.log();
-            let found = log.lines().find(|line| line.contains("msg=listening")).and_then(|line| {
-                line.split_whitespace().find_map(|word| word.strip_prefix("address="))?.trim_matches('"').parse().ok()
-            });
-            if let Some(address) = found {
+            if let Some(address) = address_in(&log) {
                 return address;
             }
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -190,6 +187,12 @@ impl Drop for Daemon {
             eprintln!("--- daemon log ---\n{}", self.log());
         }
     }
+}
+
+/// Where a daemon listens, by its log.
+pub fn address_in(log: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains("msg=listening"))?;
+    line.split_whitespace().find_map(|word| word.strip_prefix("address="))?.trim_matches('"').parse().ok()
 }
 
 /// Waits for a condition, looking often; panics when it never comes.

@@ -1,8 +1,10 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
+pub mod crash;
 pub mod daemon;
 pub mod engine;
 pub mod fake_store;
+pub mod fuse;
 pub mod http;
 pub mod message;
 pub mod prometheus;
