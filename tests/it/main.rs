@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod container;
 mod deliver;
+mod main_job;
 mod notify_email;
 mod notify_slack;
 mod store_contract;
