@@ -8,6 +8,7 @@ mod deliver;
 mod main_job;
 mod notify_email;
 mod notify_slack;
+mod payloads;
 mod store_contract;
 mod store_sqlite;
 mod support;
