@@ -11,6 +11,7 @@ mod notify_slack;
 mod payloads;
 mod store_contract;
 mod store_sqlite;
+mod storm;
 mod support;
 mod tidy;
 mod web;
