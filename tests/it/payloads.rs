@@ -107,5 +107,7 @@ fn every_alert_lives_by_its_own_status_through_a_sequence_of_deliveries() {
         firing.sort_unstable();
         assert_eq!((firing.as_slice(), in_state("recovered").count()), (open, recovered), "{name}");
     }
+    let metrics = daemon.text("/metrics");
+    assert!(metrics.contains("autoheal_heals_total{rule=\"tell\",outcome=\"recovered\"} 4\n"), "{metrics}");
     assert!(daemon.terminate().success());
 }

@@ -77,6 +77,10 @@ fn one_delivery_of_fifty_alerts_heals_fifty_targets_once_each_although_two_peers
     let targets: BTreeSet<_> = heals.iter().map(|heal| heal["target"].as_str().unwrap()).collect();
     assert_eq!(targets.len(), TARGETS);
     assert!(heals.iter().all(|heal| heal["attempt"] == 1 && heal["endedAt"] != Value::Null));
+    let metrics = daemon.text("/metrics");
+    let counted = format!("autoheal_heals_total{{rule=\"restart\",outcome=\"healed\"}} {TARGETS}\n");
+    assert!(metrics.contains(&counted), "{metrics}");
+    assert!(metrics.contains(&format!("autoheal_verification_seconds_count {TARGETS}\n")), "{metrics}");
     assert!(daemon.terminate().success());
 
     let mut starts = BTreeMap::new();
