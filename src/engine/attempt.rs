@@ -103,7 +103,7 @@ impl Engine {
         assignment: &Assignment,
         handle: &Value,
     ) -> Result<(Value, String), ActionOutcome> {
-        tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, attempt = %attempt.id, "acting");
+        tracing::debug!(heal = %heal.id, attempt = %attempt.id, "the deed begins");
         self.metrics.action_launched(assignment.action.kind(), heal.target.as_str(), &heal.rule);
         action.start(assignment, handle).await
     }

@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 use crate::action::Actions;
 use crate::clock::Clock;
 use crate::domain::decide::Policy;
-use crate::domain::heal::{Heal, Outcome};
+use crate::domain::heal::Heal;
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 
 /// Wake-ups between the parts; they carry no data.
 #[derive(Debug, Clone, Default)]
@@ -53,18 +53,6 @@ pub struct Engine {
 impl Engine {
     /// Tells the log and the metrics how a heal now stands.
     fn changed(&self, heal: &Heal) {
-        let (state, reason) = (heal.phase.name(), &heal.reason);
-        match heal.outcome() {
-            Some(Outcome::Exhausted | Outcome::Suppressed) => {
-                tracing::warn!(heal = %heal.id, rule = heal.rule, target = %heal.target, state, %reason, "a human is needed");
-            }
-            Some(Outcome::Shadowed) => {
-                tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, state, %reason, "nothing was done");
-            }
-            _ => tracing::info!(heal = %heal.id, rule = heal.rule, target = %heal.target, state, %reason, "heal"),
-        }
-        if let Some(outcome) = heal.outcome() {
-            self.metrics.heal_ended(&heal.rule, outcome);
-        }
+        telemetry::heal_changed(&self.metrics, heal);
     }
 }

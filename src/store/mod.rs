@@ -66,6 +66,8 @@ pub struct Decision {
     pub rule: String,
     /// Whether anything was committed for it.
     pub changed: bool,
+    /// The heal whole, when this ended it.
+    pub ended: Option<Box<Heal>>,
     /// Why.
     pub reason: Reason,
 }

@@ -2,6 +2,8 @@
 
 mod logs;
 mod metrics;
+mod story;
 
 pub use logs::{LogFormat, LogLevel, init_logs, log_subscriber};
 pub use metrics::{CONTENT_TYPE, Metrics, Rejection};
+pub use story::heal_changed;

@@ -20,7 +20,7 @@ use crate::domain::heal::HealId;
 use crate::domain::rule::HealRequest;
 use crate::ids::Ids;
 use crate::store::{Decision, Sighting, StoreError};
-use crate::telemetry::{Metrics, Rejection};
+use crate::telemetry::{self, Metrics, Rejection};
 
 /// Bodies from this size on are parsed on a thread of their own, so that other requests need not wait for them.
 const PARSED_ASIDE: usize = 512 * 1024;
@@ -94,7 +94,7 @@ where
         if decisions.iter().any(|decision| decision.changed) {
             state.parts().wake.notify_one();
         }
-        decisions.iter().for_each(tell);
+        decisions.iter().for_each(|decision| tell(decision, metrics));
     }
     metrics.alerts_received(AlertStatus::Firing, seen.firing);
     metrics.alerts_received(AlertStatus::Resolved, seen.resolved);
@@ -146,8 +146,8 @@ fn requests(loaded: &Loaded, alert: &Alert, ids: &Ids, metrics: &Metrics) -> Vec
         .collect()
 }
 
-/// One line for each decision, so that the log alone can explain a night.
-fn tell(decision: &Decision) {
+/// One line for each decision, so that the log alone can explain a night. A heal that ends here never meets the engine.
+fn tell(decision: &Decision, metrics: &Metrics) {
     tracing::debug!(
         rule = decision.rule,
         heal = decision.heal.map(tracing::field::display),
@@ -155,6 +155,9 @@ fn tell(decision: &Decision) {
         reason = %decision.reason,
         "decided on an alert"
     );
+    if let Some(heal) = &decision.ended {
+        telemetry::heal_changed(metrics, heal);
+    }
 }
 
 impl Refusal {

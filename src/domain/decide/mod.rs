@@ -20,6 +20,8 @@ use super::reason::Reason;
 use super::rule::HealRequest;
 use draft::Draft;
 
+pub use draft::AUTOHEAL;
+
 /// What holds for all heals: limits, who can be reached how, and whether anything may be done at all.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {

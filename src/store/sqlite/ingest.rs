@@ -147,7 +147,10 @@ fn find_open(memories: &[Memory], rule: &str, target: &Target) -> Option<usize> 
 }
 
 fn decision(rule: String, applied: Applied) -> Decision {
-    Decision { heal: applied.heal.map(|heal| heal.id), rule, changed: applied.changed, reason: applied.reason }
+    let Applied { heal, changed, reason, .. } = applied;
+    let id = heal.as_ref().map(|heal| heal.id);
+    let ended = heal.filter(|heal| changed && heal.outcome().is_some()).map(Box::new);
+    Decision { heal: id, rule, changed, ended, reason }
 }
 
 fn read_memory(fingerprint: Fingerprint, row: &Row<'_>) -> Result<Memory, StoreError> {

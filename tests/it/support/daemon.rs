@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -16,13 +17,14 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Home {
     directory: tempfile::TempDir,
     flags: Vec<String>,
+    token: Option<String>,
 }
 
 impl Home {
     /// A folder with this configuration and one rule file.
     pub fn new(config: &str, rules: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let home = Self { directory, flags: Vec::new() };
+        let home = Self { directory, flags: Vec::new(), token: None };
         home.write("autoheal.yml", config);
         fs::create_dir(home.path().join("rules")).unwrap();
         home.write("rules/rules.yml", rules);
@@ -53,6 +55,13 @@ impl Home {
         self
     }
 
+    /// The bearer token with which this test calls the daemon.
+    #[must_use]
+    pub fn token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
     pub fn store(&self) -> PathBuf {
         self.path().join("data/autoheal.db")
     }
@@ -76,7 +85,8 @@ impl Home {
         let file = fs::File::create(&log).unwrap();
         let child =
             self.command(&["serve"]).stdout(file.try_clone().unwrap()).stderr(file).spawn().expect("the daemon starts");
-        let mut daemon = Daemon { child, address: ([127, 0, 0, 1], 0).into(), log };
+        let token = self.token.clone();
+        let mut daemon = Daemon { child, address: ([127, 0, 0, 1], 0).into(), log, token };
         daemon.address = daemon.wait_for_address();
         eventually("the daemon is ready", || daemon.status("/-/ready") == Some(200));
         daemon
@@ -88,6 +98,7 @@ pub struct Daemon {
     child: Child,
     pub address: SocketAddr,
     log: PathBuf,
+    token: Option<String>,
 }
 
 impl Daemon {
@@ -118,28 +129,32 @@ impl Daemon {
         format!("http://{}{path}", self.address)
     }
 
-    fn client() -> reqwest::blocking::Client {
-        super::install_tls();
-        reqwest::blocking::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+    /// A request as a user with this daemon's token would send it.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::blocking::RequestBuilder {
+        let request = client().request(method.parse().unwrap(), self.url(path));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// The status of a GET; `None` when nobody answers.
     pub fn status(&self, path: &str) -> Option<u16> {
-        Self::client().get(self.url(path)).send().ok().map(|answer| answer.status().as_u16())
+        self.request("GET", path).send().ok().map(|answer| answer.status().as_u16())
     }
 
     pub fn text(&self, path: &str) -> String {
-        Self::client().get(self.url(path)).send().unwrap().text().unwrap()
+        self.request("GET", path).send().unwrap().text().unwrap()
     }
 
     pub fn json(&self, path: &str) -> Value {
-        Self::client().get(self.url(path)).send().unwrap().json().unwrap()
+        self.request("GET", path).send().unwrap().json().unwrap()
     }
 
     /// Posts a webhook body; answers the status, or `None` when the connection broke.
     pub fn post(&self, body: impl Into<reqwest::blocking::Body>) -> Option<u16> {
-        let request = Self::client().post(self.url("/alerts")).header("content-type", "application/json").body(body);
-        request.send().ok().map(|answer| answer.status().as_u16())
+        let request = self.request("POST", "/alerts").header("content-type", "application/json");
+        request.body(body).send().ok().map(|answer| answer.status().as_u16())
     }
 
     /// All heals, newest first.
@@ -193,6 +208,15 @@ impl Drop for Daemon {
 pub fn address_in(log: &str) -> Option<SocketAddr> {
     let line = log.lines().find(|line| line.contains("msg=listening"))?;
     line.split_whitespace().find_map(|word| word.strip_prefix("address="))?.trim_matches('"').parse().ok()
+}
+
+/// One client for all tests: making one reads every certificate authority of the machine.
+pub fn client() -> &'static reqwest::blocking::Client {
+    static CLIENT: OnceLock<reqwest::blocking::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        super::install_tls();
+        reqwest::blocking::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+    })
 }
 
 /// Waits for a condition, looking often; panics when it never comes.

@@ -10,7 +10,8 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, EventsOptions, InspectContainerOptions, RemoveContainerOptions, StartContainerOptions,
+    CreateContainerOptions, EventsOptions, InspectContainerOptions, KillContainerOptions, RemoveContainerOptions,
+    StartContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
@@ -119,6 +120,11 @@ impl Recipe {
         Self::script("exec sleep 3600")
     }
 
+    /// A web service that Prometheus can scrape at `/metrics.txt`.
+    pub fn web(port: u16) -> Self {
+        Self::script(&format!("echo 'service_info 1' >/www/metrics.txt; exec httpd -f -h /www -p 127.0.0.1:{port}"))
+    }
+
     /// One that ignores SIGTERM, so that stopping it takes the whole stop time-out.
     pub fn stubborn() -> Self {
         Self { stubborn: true, ..Self::script("trap '' TERM; while true; do sleep 1; done") }
@@ -212,6 +218,11 @@ impl Container {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("no {action} event"));
+    }
+
+    /// `docker kill`.
+    pub async fn kill(&self) {
+        self.docker.kill_container(&self.id, None::<KillContainerOptions>).await.unwrap();
     }
 
     /// Removes it now.

@@ -84,6 +84,7 @@ impl Store for FakeStore {
                 heal: Some(*id),
                 rule: request.rule.clone(),
                 changed: true,
+                ended: None,
                 reason: Reason::AlertFiring { alert },
             };
             sighting.requests.iter().map(decision).collect::<Vec<_>>()

@@ -7,13 +7,26 @@ pub mod fake_store;
 pub mod fuse;
 pub mod http;
 pub mod message;
+pub mod office;
 pub mod prometheus;
 pub mod sighting;
 pub mod slack;
 pub mod smtp;
+pub mod watch;
+
+use std::sync::OnceLock;
+
+use tokio::runtime::Runtime;
 
 /// Installs the TLS provider, as `main` does.
 pub fn install_tls() {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Runs a future to its end on a runtime all tests share. Tests against the real program are plain functions, because the
+/// program is a process and its log a file; what they borrow from asynchronous libraries goes through here.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(future)
 }

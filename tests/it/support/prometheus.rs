@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::daemon::eventually;
+use super::daemon::{client, eventually};
 
 /// A process that ends with its owner.
 pub struct Process(Child);
@@ -29,15 +29,15 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn answers(url: &str) -> bool {
-    super::install_tls();
-    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-    client.get(url).send().is_ok_and(|answer| answer.status().is_success())
+/// Whether a GET succeeds.
+pub fn answers(url: &str) -> bool {
+    client().get(url).send().is_ok_and(|answer| answer.status().is_success())
 }
 
 /// A running Alertmanager that sends everything to one webhook.
 pub struct Alertmanager {
     _process: Process,
+    /// Where it listens.
     pub port: u16,
 }
 
@@ -78,7 +78,10 @@ impl Prometheus {
              scrape_configs:\n"
         );
         for (job, port) in services {
-            text += &format!("- {{job_name: {job}, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}\n");
+            // Busybox's httpd tells the type of a file by its ending.
+            text += &format!(
+                "- {{job_name: {job}, metrics_path: /metrics.txt, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}\n"
+            );
         }
         std::fs::write(directory.join("prometheus.yml"), text).unwrap();
         let alerts = "groups:\n- name: otus\n  rules:\n  - alert: InstanceDown\n    expr: up == 0\n    for: 1s\n    labels: {severity: page}\n    \

@@ -79,6 +79,11 @@ impl SlackServer {
         format!("http://{}/services/{SECRET}", self.address)
     }
 
+    /// The address to be used in place of Slack's own.
+    pub fn api(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// What was posted so far.
     pub fn received(&self) -> Vec<Value> {
         self.state.received.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()

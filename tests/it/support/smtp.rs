@@ -100,6 +100,12 @@ impl SmtpServer {
         }
     }
 
+    /// Ends the server; answers every event that was not yet looked at. Nothing can be on its way any more.
+    pub fn finish(mut self) -> Vec<Value> {
+        drop(self.stdin.take());
+        self.events.iter().collect()
+    }
+
     /// Every event so far.
     pub fn events(&self) -> Vec<Value> {
         self.events.try_iter().collect()
