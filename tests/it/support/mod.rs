@@ -5,6 +5,7 @@ pub mod engine;
 pub mod fake_store;
 pub mod http;
 pub mod message;
+pub mod pki;
 pub mod prometheus;
 pub mod sighting;
 pub mod slack;
