@@ -20,7 +20,7 @@ deny() {
       echo "cargo-deny is not installed, skipped (CI_DENY=1 installs it, which takes minutes)"
       return
     fi
-    cargo install --locked cargo-deny
+    cargo install --locked cargo-deny@0.20.2
   fi
   cargo deny check licenses bans sources
 }

@@ -5,14 +5,13 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
-use crate::domain::action::{Action, ContainerSelector, RenderedAction, Target};
+use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Delivery, Fingerprint, Labels};
 use crate::domain::decide::{Event, Policy, Snapshot, decide};
-use crate::domain::duration;
 use crate::domain::heal::{AttemptId, Heal, HealId, Outcome};
 use crate::domain::matcher::{Comparison, Matcher};
 use crate::domain::reason::Reason;
@@ -148,7 +147,7 @@ fn rehearse(rule: &HealRule, policy: &Policy, alert: &Alert, now: Timestamp) -> 
         action: step.action.kind(),
         target: step.action.target(),
         attempts: step.attempts,
-        rendered: rendered(&step.action),
+        rendered: step.action.fields(),
     });
     RulePlan { rule: request.rule, verdict, reason: reason.to_string(), target, steps: steps.collect() }
 }
@@ -225,26 +224,6 @@ fn matcher_mismatch(matcher: &Matcher, labels: &Labels) -> Option<String> {
     };
     let name = &matcher.name;
     Some(format!("matcher {name}{operator}{wanted:?} does not hold: {name} is {value:?}"))
-}
-
-/// A rendered action in the notation of the rule language.
-#[must_use]
-pub fn rendered(action: &RenderedAction) -> Map<String, Value> {
-    let Action::RestartContainer(restart) = action;
-    let mut fields = Map::new();
-    fields.insert("host".into(), json!(restart.host));
-    match &restart.selector {
-        ContainerSelector::Name(name) => fields.insert("name".into(), json!(name)),
-        ContainerSelector::Labels(labels) => fields.insert("labels".into(), json!(labels)),
-        ContainerSelector::Compose { project, service } => {
-            fields.insert("compose".into(), json!({ "project": project, "service": service }))
-        }
-    };
-    if let Some(timeout) = restart.stop_timeout {
-        fields.insert("stopTimeout".into(), json!(duration::format(timeout)));
-    }
-    fields.insert("max".into(), json!(restart.max));
-    fields
 }
 
 /// For people: the alerts, under each the rules that have something to say, last a line for those that have not.

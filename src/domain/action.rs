@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use super::duration;
 use super::template::{AlertContext, RenderError, Template};
 
 /// What an action touches, rendered to one text such as `docker:local/compose/otus/ui`. Never empty.
@@ -170,6 +172,37 @@ impl RenderedAction {
                     }
                 })
             }
+        }
+    }
+
+    /// The action in the notation of the rule language, every text rendered.
+    #[must_use]
+    pub fn fields(&self) -> Map<String, Value> {
+        match self {
+            Self::RestartContainer(restart) => {
+                let mut fields = Map::new();
+                fields.insert("host".into(), json!(restart.host));
+                match &restart.selector {
+                    ContainerSelector::Name(name) => fields.insert("name".into(), json!(name)),
+                    ContainerSelector::Labels(labels) => fields.insert("labels".into(), json!(labels)),
+                    ContainerSelector::Compose { project, service } => {
+                        fields.insert("compose".into(), json!({ "project": project, "service": service }))
+                    }
+                };
+                if let Some(timeout) = restart.stop_timeout {
+                    fields.insert("stopTimeout".into(), json!(duration::format(timeout)));
+                }
+                fields.insert("max".into(), json!(restart.max));
+                fields
+            }
+        }
+    }
+
+    /// What is going on while it runs, in one word.
+    #[must_use]
+    pub const fn doing(&self) -> &'static str {
+        match self {
+            Self::RestartContainer(_) => "restarting",
         }
     }
 

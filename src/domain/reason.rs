@@ -158,8 +158,7 @@ impl fmt::Display for Reason {
             Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
             Self::ActionDone { what, took } => write!(f, "{what}, took {}", human(*took)),
             Self::ActionNotNeeded { what } => write!(f, "nothing done: {what}"),
-            Self::ActionFailed { error } => write!(f, "the action failed: {error}"),
-            Self::ActionRefused { error } => write!(f, "the action was refused: {error}"),
+            Self::ActionFailed { error } | Self::ActionRefused { error } => f.write_str(error),
             Self::ActionUnreachable { error, again_at } => {
                 write!(f, "could not be tried: {error}; again at {again_at}")
             }

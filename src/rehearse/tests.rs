@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::*;
 use crate::domain::action::RestartContainer;
+use crate::domain::action::{Action, ContainerSelector};
 use crate::domain::backoff::Backoff;
 use crate::domain::rule::{Step, VerifyPolicy};
 use crate::domain::template::Template;

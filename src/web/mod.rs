@@ -1,7 +1,7 @@
 //! The door: Alertmanager's webhook, the JSON interface, health and metrics.
 //!
-//! A request comes through [`server`] (the listener), `connection` (TLS and HTTP), [`layers`] (limits and [`access`], once for all routes), and then
-//! `routes`, which are warp filters, one group per file.
+//! A request comes through [`server`] (the listener), `connection` (TLS and HTTP), `layers` (limits and [`access`], once
+//! for all routes), and then `routes`, which are warp filters, one group per file.
 
 pub mod access;
 mod api;

@@ -11,7 +11,6 @@ use crate::domain::duration;
 use crate::domain::heal::{Heal, HealId, HealStep};
 use crate::domain::matcher::Comparison;
 use crate::domain::rule::{HealRule, Mode};
-use crate::rehearse::rendered;
 
 /// A heal in a list.
 #[derive(Debug, Serialize)]
@@ -134,7 +133,7 @@ fn step_view(heal: &Heal, index: usize, step: &HealStep) -> StepView {
         state,
         attempts: step.attempts_used,
         max_attempts: step.attempts,
-        rendered: rendered(&step.action),
+        rendered: step.action.fields(),
     }
 }
 

@@ -42,13 +42,11 @@ fn check_prints_every_problem_and_counts_them() {
     1 | rules: [{metadata: {}}]
       |         ^^^^^^^^^^^^^^ selects nothing in particular
 
-    error: this rule does nothing
+    warning: this rule neither acts nor tells anybody
      --> bad.yml:1:9
       |
     1 | rules: [{metadata: {}}]
-      |         ^^^^^^^^^^^^^^ neither acts nor tells anybody
-      |
-      = help: give it `steps` or `receivers`, or give the configuration `defaultReceivers`
+      |         ^^^^^^^^^^^^^^ give it `steps` or `receivers`, or give the configuration `defaultReceivers`
 
     error: `metadata` needs `name`
      --> bad.yml:1:20
@@ -56,6 +54,6 @@ fn check_prints_every_problem_and_counts_them() {
     1 | rules: [{metadata: {}}]
       |                    ^^ `name` is missing
 
-    check failed; 3 errors, 2 warnings
+    check failed; 2 errors, 3 warnings
     ");
 }

@@ -2,7 +2,6 @@
 
 use super::text::line;
 use super::{attempts_used, rounded};
-use crate::domain::action::RenderedAction;
 use crate::domain::alert::AlertStatus;
 use crate::domain::duration;
 use crate::domain::heal::{Heal, Phase};
@@ -52,7 +51,7 @@ fn outcome(message: &Message) -> String {
     let heal = &message.heal;
     match message.kind {
         MessageKind::Started => match heal.current_step() {
-            Some(step) => format!("{}, {}", doing(&step.action), attempt(heal)),
+            Some(step) => format!("{}, {}", step.action.doing(), attempt(heal)),
             None => String::new(),
         },
         MessageKind::AttemptFailed => failed(message),
@@ -94,12 +93,5 @@ fn attempt(heal: &Heal) -> String {
     match heal.steps.len() {
         1 => attempt,
         steps => format!("step {} of {steps}, {attempt}", heal.step + 1),
-    }
-}
-
-/// The action in one word.
-const fn doing(action: &RenderedAction) -> &'static str {
-    match action {
-        RenderedAction::RestartContainer(_) => "restarting",
     }
 }
