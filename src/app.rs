@@ -21,8 +21,9 @@ use crate::notify::{self, Notifier};
 use crate::store::Store;
 use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
 use crate::telemetry::Metrics;
+use crate::tls::server::Acceptor;
 use crate::web::access::Access;
-use crate::web::server::Server;
+use crate::web::server::{Protocol, Server};
 use crate::web::{Identity, Loaded, Parts, WebState};
 
 /// How long requests under way may take to finish once a stop was asked for.
@@ -51,7 +52,8 @@ pub async fn run_on(
     stop: CancellationToken,
     open: impl FnOnce(&StoreLocation, Options) -> Result<Arc<dyn Store>, OpenError> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let server = Server::bind(config.web.listen_address).await?;
+    let (protocol, access) = door(&config)?;
+    let server = Server::bind(config.web.listen_address).await?.with_protocol(protocol);
     let address = server.local_addr();
     let metrics = Arc::new(Metrics::new(clock.now()));
     let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(&config, &clock)? };
@@ -64,13 +66,13 @@ pub async fn run_on(
             ids: Ids::time_ordered(Arc::clone(&clock)),
             metrics: Arc::clone(&metrics),
             wake: Arc::clone(&wake.heals),
-            access: Access::new(&config.web.bearer_tokens),
+            access,
             max_body_bytes: config.web.max_body_bytes,
             identity,
         },
         Loaded { rules: Arc::new(config.rules.clone()), policy: Arc::clone(&policy) },
     );
-    tracing::info!(%address, "listening");
+    tracing::info!(%address, tls = config.web_file.tls.is_some(), "listening");
 
     // The door answers while the store is still being opened: 503, so that Alertmanager comes again.
     let mut loops = Loops::default();
@@ -121,6 +123,16 @@ pub async fn run_on(
             anyhow::bail!("the {name} loop ended although nobody asked it to; this is a defect, please report it")
         }
     }
+}
+
+/// How the door speaks and whom it lets in.
+fn door(config: &Config) -> anyhow::Result<(Protocol, Access)> {
+    let file = &config.web_file;
+    let tls = file.tls.clone().map(Acceptor::load).transpose().context("tls_server_config")?.map(Arc::new);
+    let access = Access::new(&config.web.bearer_tokens)
+        .with_users(file.users.clone())
+        .with_verified_clients(tls.as_ref().is_some_and(|tls| tls.verifies_clients()));
+    Ok((Protocol { tls, http2: file.http2, headers: file.headers.clone() }, access))
 }
 
 fn on_delivery(metrics: Arc<Metrics>) -> OnDelivery {

@@ -1,4 +1,6 @@
-//! TLS as a client: which authorities are trusted and which certificate is shown.
+//! TLS as a client: which authorities are trusted and which certificate is shown; and, in [`server`], as a server.
+
+pub mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -60,6 +60,9 @@ struct Flags {
     /// Where to listen [default: 127.0.0.1:9099]
     #[arg(long, alias = "web.listen-address", value_name = "ADDRESS", global = true)]
     listen_address: Option<String>,
+    /// File with TLS, client certificates and users for the web interface, in the format of Prometheus' exporter-toolkit
+    #[arg(long, alias = "web.config.file", value_name = "FILE", global = true)]
+    web_config_file: Option<PathBuf>,
     /// Least severe messages to log: debug, info, warn or error
     #[arg(long, alias = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
     log_level: LogLevel,
@@ -99,6 +102,7 @@ impl Flags {
             insecure_secrets: self.insecure_secrets_file,
             store: self.store.clone(),
             listen_address: self.listen_address.clone(),
+            web_config_file: self.web_config_file.clone(),
             environment: environment(),
             // Without a working directory relative paths mean nothing; the empty path leaves them as they are.
             working_dir: std::env::current_dir().unwrap_or_default(),

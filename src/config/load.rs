@@ -12,7 +12,7 @@ use super::reader::{Reader, Schema};
 use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
 use super::yaml::{self, Kind, Node};
-use super::{Config, docker, files, rules, web};
+use super::{Config, WebFile, docker, files, rules, web, web_file};
 use crate::domain::rule::{HealRule, RuleSet};
 use crate::secret::{Secrets, SecretsError};
 
@@ -41,6 +41,8 @@ pub struct LoadOptions {
     pub store: Option<String>,
     /// `--listen-address`, wins over the files.
     pub listen_address: Option<String>,
+    /// `--web-config-file`.
+    pub web_config_file: Option<PathBuf>,
     /// The environment. Only `AUTOHEAL_SECRETS_FILE` and Docker's own variables are looked at.
     pub environment: BTreeMap<String, String>,
     /// Where relative paths of the command line and of the defaults start.
@@ -111,10 +113,18 @@ impl Loader<'_> {
             docker_hosts: sections.hosts,
             limits: sections.limits,
             web: sections.web,
+            web_file: self.web_file(),
             receivers: sections.receivers,
             default_receivers,
             history: sections.history,
         })
+    }
+
+    fn web_file(&self) -> WebFile {
+        let path = self.options.web_config_file.as_ref().map(|path| self.options.working_dir.join(path));
+        path.and_then(|path| self.read(path))
+            .map(|(file, root)| web_file::read(&self.reader(&file), &root))
+            .unwrap_or_default()
     }
 
     fn push(&self, diagnostic: Diagnostic) {

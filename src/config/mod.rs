@@ -3,7 +3,7 @@
 //!
 //! The way of a file: `files` says which ones are read, `yaml` turns each into values that know their `places`,
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
-//! `rules` with `steps`, `web`) checks them through the `reader`, which writes every misfit down and goes on.
+//! `rules` with `steps`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
 mod diagnostic;
 mod docker;
@@ -20,17 +20,22 @@ mod sections;
 mod steps;
 mod suggest;
 mod web;
+mod web_file;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use http::HeaderMap;
 
 use crate::action::container::DockerHost;
 use crate::domain::guard::Limits;
 use crate::domain::rule::RuleSet;
 use crate::notify::ReceiverSettings;
 use crate::secret::Secret;
+use crate::tls::server::ServerTls;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
@@ -51,6 +56,8 @@ pub struct Config {
     pub limits: Limits,
     /// Web interface.
     pub web: WebSettings,
+    /// What `--web-config-file` says.
+    pub web_file: WebFile,
     /// Who can be told.
     pub receivers: Vec<ReceiverSettings>,
     /// Who is told when nobody else is named.
@@ -77,6 +84,25 @@ pub struct WebSettings {
     pub bearer_tokens: Vec<Secret>,
     /// Largest accepted body in bytes.
     pub max_body_bytes: usize,
+}
+
+/// Web interface settings from the file that exporter-toolkit's format is for.
+#[derive(Debug, Clone)]
+pub struct WebFile {
+    /// TLS; without it, plain text.
+    pub tls: Option<ServerTls>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1.
+    pub http2: bool,
+    /// Headers for every answer.
+    pub headers: HeaderMap,
+    /// Users who may do anything, by name with the bcrypt hash of their password.
+    pub users: BTreeMap<String, Secret>,
+}
+
+impl Default for WebFile {
+    fn default() -> Self {
+        Self { tls: None, http2: true, headers: HeaderMap::new(), users: BTreeMap::new() }
+    }
 }
 
 impl Default for WebSettings {

@@ -220,6 +220,10 @@ impl<'de> Visitor<'de> for Located<'_> {
 /// Whether a key is, or is a slip of the pen for, one that holds a secret.
 fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
+    // A private key and password hashes, as the web configuration file names them.
+    if matches!(key.as_str(), "key" | "basic_auth_users") {
+        return true;
+    }
     ["password", "token", "secret", "webhookurl", "apikey", "credential"]
         .iter()
         .any(|word| key.contains(word) || key.len().abs_diff(word.len()) <= 2 && strsim::osa_distance(&key, word) <= 2)
@@ -265,13 +269,21 @@ fn outside_references(text: &str, span: &Range<usize>) -> Vec<Range<usize>> {
     hidden
 }
 
-/// For a text that is not YAML: what follows the first `:` of every line that seems to hold a secret.
+/// For a text that is not YAML: what follows the first `:` of every line that seems to hold a secret, keys in PEM form, and
+/// what may be a password's hash.
 fn lines_with_secrets(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;
+    let mut in_pem = false;
     for line in text.split_inclusive('\n') {
         let end = start + line.trim_end().len();
-        if let Some(colon) = line.find(':')
+        in_pem |= line.contains("-----BEGIN");
+        if in_pem {
+            found.push(start..end.max(start));
+            in_pem = !line.contains("-----END");
+        } else if let Some(hash) = line.find("$2") {
+            found.push(start + hash..end.max(start + hash));
+        } else if let Some(colon) = line.find(':')
             && line.split([':', '{', ',']).any(|part| names_a_secret(part.trim_matches([' ', '-', '"', '\''])))
         {
             found.push(start + colon + 1..end.max(start + colon + 1));

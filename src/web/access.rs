@@ -1,5 +1,6 @@
-//! Who may call what: bearer tokens, loopback, and no foreign pages.
+//! Who may call what: bearer tokens, users with passwords, clients with certificates, loopback, and no foreign pages.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
@@ -8,6 +9,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use warp::reply::Response;
 
+use super::basic::{Basic, Verdict};
 use super::reply;
 use crate::secret::Secret;
 use crate::telemetry::Rejection;
@@ -16,10 +18,14 @@ use crate::telemetry::Rejection;
 ///
 /// With tokens, `/alerts`, `/api/` and every write call ask for one; `/-/healthy`, `/-/ready` and `/metrics` stay open for
 /// probes and Prometheus. Without tokens `/alerts` is open to all (Alertmanager must get through) and every other write call is
-/// taken from loopback only. A request that a browser sent from another site's page may never write.
+/// taken from loopback only, unless every connection has shown a client certificate of ours. With users, every path asks for
+/// a user or a token, health and metrics too, as in the Prometheus family. A request that a browser sent from another site's
+/// page may never write.
 pub struct Access {
     /// Digests, so that comparing takes the same time whatever the length or the first difference.
     tokens: Vec<[u8; 32]>,
+    users: Option<Basic>,
+    verified_clients: bool,
 }
 
 /// A request that may not pass, with the answer it gets.
@@ -34,21 +40,48 @@ impl Access {
     /// Access with these tokens, or the open rules when there are none.
     #[must_use]
     pub fn new(tokens: &[Secret]) -> Self {
-        Self { tokens: tokens.iter().map(|token| Sha256::digest(token.expose()).into()).collect() }
+        let tokens = tokens.iter().map(|token| Sha256::digest(token.expose()).into()).collect();
+        Self { tokens, users: None, verified_clients: false }
     }
 
-    /// Whether callers must show a token.
+    /// Asks for one of these users (name and bcrypt hash) on every path; a token will do as well. Nobody is asked when
+    /// there are none.
     #[must_use]
-    pub const fn asks_for_token(&self) -> bool {
-        !self.tokens.is_empty()
+    pub fn with_users(mut self, users: BTreeMap<String, Secret>) -> Self {
+        self.users = Basic::new(users);
+        self
+    }
+
+    /// Says that nobody gets as far as a request without a client certificate of ours.
+    #[must_use]
+    pub const fn with_verified_clients(mut self, verified: bool) -> Self {
+        self.verified_clients = verified;
+        self
+    }
+
+    /// Whether callers must show who they are before they may change anything.
+    #[must_use]
+    pub const fn authenticates(&self) -> bool {
+        !self.tokens.is_empty() || self.users.is_some() || self.verified_clients
+    }
+
+    /// How callers show who they are, in words.
+    #[must_use]
+    pub fn methods(&self) -> String {
+        let methods = [
+            ("bearer", !self.tokens.is_empty()),
+            ("basic", self.users.is_some()),
+            ("client certificate", self.verified_clients),
+        ];
+        let methods: Vec<_> = methods.iter().filter(|(_, used)| *used).map(|(name, _)| *name).collect();
+        if methods.is_empty() { "none".to_owned() } else { methods.join(", ") }
     }
 
     /// Checks one request by its head.
     ///
     /// # Errors
     /// The refusal, ready to be sent.
-    #[expect(clippy::result_large_err, reason = "a refusal is moved once, on the cold path")]
-    pub fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap, peer: IpAddr) -> Result<(), Refusal> {
+    pub async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap, peer: IpAddr) -> Result<(), Refusal> {
         let path = uri.path();
         let writes = !method.is_safe();
         if writes && is_foreign(uri, headers) {
@@ -56,17 +89,35 @@ impl Access {
             let response = reply::problem(StatusCode::FORBIDDEN, detail);
             return Err(Refusal { response, reason: Rejection::ForeignOrigin });
         }
-        if self.asks_for_token() {
+        if let Some(users) = &self.users {
+            return if self.knows_token(headers) { Ok(()) } else { self.check_user(users, headers).await };
+        }
+        if !self.tokens.is_empty() {
             let guarded = writes || path == "/alerts" || path.starts_with("/api/");
             if guarded && !self.knows_token(headers) {
                 return Err(Refusal { response: reply::unauthorized(), reason: Rejection::Unauthorized });
             }
-        } else if writes && path != "/alerts" && !peer.to_canonical().is_loopback() {
-            let detail = "without web.bearerTokens this is taken from loopback only; set web.bearerTokens to allow it";
+        } else if writes && path != "/alerts" && !self.verified_clients && !peer.to_canonical().is_loopback() {
+            let detail = "without authentication this is taken from loopback only; \
+                          set web.bearerTokens, or basic_auth_users in the --web-config-file, to allow it";
             let response = reply::problem(StatusCode::FORBIDDEN, detail);
             return Err(Refusal { response, reason: Rejection::Unauthorized });
         }
         Ok(())
+    }
+
+    async fn check_user(&self, users: &Basic, headers: &HeaderMap) -> Result<(), Refusal> {
+        match users.check(headers).await {
+            Verdict::Known => Ok(()),
+            Verdict::Unknown => {
+                let response = reply::unauthorized_user(!self.tokens.is_empty());
+                Err(Refusal { response, reason: Rejection::Unauthorized })
+            }
+            Verdict::Busy => {
+                let response = reply::unavailable("too many passwords are being checked");
+                Err(Refusal { response, reason: Rejection::Busy })
+            }
+        }
     }
 
     fn knows_token(&self, headers: &HeaderMap) -> bool {
@@ -100,12 +151,15 @@ fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn status(access: &Access, call: &(Method, &str), headers: &[(http::HeaderName, &str)], peer: &str) -> u16 {
         let uri: Uri = call.1.parse().unwrap();
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        match access.check(&call.0, &uri, &headers, peer.parse().unwrap()) {
+        // Without users nothing is ever waited for.
+        match access.check(&call.0, &uri, &headers, peer.parse().unwrap()).now_or_never().unwrap() {
             Ok(()) => 200,
             Err(refusal) => refusal.response.status().as_u16(),
         }
@@ -152,6 +206,16 @@ mod tests {
         for (method, path, peer, expected) in table {
             assert_eq!(status(&access, &(method, path), &[], peer), expected, "{path} {peer}");
         }
+    }
+
+    #[test]
+    fn whoever_had_to_show_a_certificate_may_write_from_afar() {
+        let access = Access::new(&[]).with_verified_clients(true);
+        assert_eq!(status(&access, &(Method::POST, "/api/v1/plan"), &[], "10.0.0.9"), 200);
+        assert!(access.authenticates());
+        let access = Access::new(&[Secret::new("first")]).with_verified_clients(true);
+        assert_eq!(status(&access, &(Method::POST, "/alerts"), &[], "10.0.0.9"), 401, "a token is still asked for");
+        assert_eq!(access.methods(), "bearer, client certificate");
     }
 
     #[test]

@@ -132,7 +132,7 @@ async fn status(method: Method, state: WebState) -> Response {
         "store": parts.identity.store,
         "dryRun": loaded.policy.dry_run,
         "paused": null,
-        "authentication": if parts.access.asks_for_token() { "bearer" } else { "none" },
+        "authentication": parts.access.methods(),
         "exposed": state.is_exposed(),
         "rules": loaded.rules.rules().len(),
         "heals": heals,

@@ -64,6 +64,7 @@ where
         parts
             .access
             .check(request.method(), request.uri(), request.headers(), peer)
+            .await
             .map_err(|refusal| (refusal.response, refusal.reason))?;
         // Warp takes `/alerts/` for `/alerts`; here every path has one spelling.
         if path.len() > 1 && path.ends_with('/') {

@@ -11,25 +11,26 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// The longest wait for the sender to notice.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A TCP stream whose shutdown waits for the other side when `unread` says that it may still be sending.
-pub struct Linger {
-    stream: TcpStream,
+/// A stream whose shutdown waits for the other side when `unread` says that it may still be sending.
+pub struct Linger<S> {
+    stream: S,
     unread: Arc<AtomicBool>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Linger {
+impl<S> Linger<S> {
     /// Wraps a stream.
-    pub const fn new(stream: TcpStream, unread: Arc<AtomicBool>) -> Self {
+    pub const fn new(stream: S, unread: Arc<AtomicBool>) -> Self {
         Self { stream, unread, deadline: None }
     }
+}
 
+impl<S: AsyncRead + Unpin> Linger<S> {
     /// Reads and forgets until the other side closes or patience ends.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
@@ -47,13 +48,13 @@ impl Linger {
     }
 }
 
-impl AsyncRead for Linger {
+impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Linger {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -1,11 +1,13 @@
 //! The door: Alertmanager's webhook, the JSON interface, health and metrics.
 //!
-//! A request comes through [`server`] (connections), `layers` (limits and [`access`], once for all routes), and then
-//! `routes`, which are warp filters, one group per file.
+//! A request comes through [`server`] (the listener), `connection` (TLS and HTTP), `layers` (limits and [`access`], once
+//! for all routes), and then `routes`, which are warp filters, one group per file.
 
 pub mod access;
 mod api;
+mod basic;
 mod body;
+mod connection;
 mod health;
 mod layers;
 mod linger;
@@ -80,7 +82,7 @@ struct Inner {
     store: OnceLock<Arc<dyn Store>>,
     loaded: RwLock<Arc<Loaded>>,
     ready: AtomicBool,
-    /// Whether anybody on the network may deliver alerts without a token.
+    /// Whether anybody on the network may deliver alerts without showing who they are.
     exposed: AtomicBool,
     large_bodies: Semaphore,
     store_errors: Throttled,
@@ -128,15 +130,15 @@ impl WebState {
         self.0.store.get().is_some() && self.0.ready.load(Ordering::Acquire)
     }
 
-    /// Notes where the door listens, and warns when that is beyond this machine and nobody is asked for a token.
+    /// Notes where the door listens, and warns when that is beyond this machine and nobody is asked who they are.
     fn listens_on(&self, address: SocketAddr) {
-        let exposed = !address.ip().is_loopback() && !self.parts().access.asks_for_token();
+        let exposed = !address.ip().is_loopback() && !self.parts().access.authenticates();
         self.0.exposed.store(exposed, Ordering::Release);
         self.parts().metrics.set_exposed(exposed);
         if exposed {
             tracing::warn!(
                 %address,
-                "anybody who reaches this address can deliver alerts; set web.bearerTokens or listen on loopback"
+                "anybody who reaches this address can deliver alerts; set web.bearerTokens, give a --web-config-file, or listen on loopback"
             );
         }
     }

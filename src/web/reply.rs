@@ -8,6 +8,9 @@ use warp::reply::Response;
 /// Seconds after which a refused sender may come back. Alertmanager goes by its own back-off; proxies and people read it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
+/// How a bearer token is asked for.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"autoheal\"");
+
 /// A text.
 #[must_use]
 pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<bytes::Bytes>) -> Response {
@@ -66,7 +69,18 @@ pub fn unavailable(detail: &str) -> Response {
 #[must_use]
 pub fn unauthorized() -> Response {
     let mut response = problem(StatusCode::UNAUTHORIZED, "a bearer token of web.bearerTokens is needed");
-    set(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"autoheal\""));
+    set(&mut response, WWW_AUTHENTICATE, BEARER);
+    response
+}
+
+/// 401 that asks for a user and a password, in the words of the Prometheus family, and offers a token when one would do.
+#[must_use]
+pub fn unauthorized_user(or_token: bool) -> Response {
+    let mut response = text(StatusCode::UNAUTHORIZED, "text/plain; charset=utf-8", "Unauthorized\n");
+    set(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+    if or_token {
+        response.headers_mut().append(WWW_AUTHENTICATE, BEARER);
+    }
     response
 }
 

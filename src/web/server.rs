@@ -4,26 +4,26 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use warp::reply::Response;
 
+use super::connection::Connection;
 use super::layers::App;
-use super::linger::Linger;
 use super::{WebState, routes};
+use crate::tls::server::Acceptor;
+
+pub use super::connection::WANTS_TLS;
 
 /// The address could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How long a new connection may stay silent.
     pub first_byte: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
     /// How long a head may take, which is also how long a connection may idle between requests.
     pub head: Duration,
     /// How long a request may take from its head to its answer.
@@ -65,10 +67,28 @@ impl Default for Limits {
             connections: 1024,
             in_flight: 512,
             first_byte: Duration::from_secs(3),
+            handshake: Duration::from_secs(10),
             // Alertmanager and Prometheus keep idle connections for minutes; much less than this cuts them off.
             head: Duration::from_secs(75),
             request: Duration::from_secs(30),
         }
+    }
+}
+
+/// What is spoken on connections.
+#[derive(Debug, Clone)]
+pub struct Protocol {
+    /// TLS; without it, plain text.
+    pub tls: Option<Arc<Acceptor>>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1.
+    pub http2: bool,
+    /// Headers of every answer that does not have them already.
+    pub headers: HeaderMap,
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        Self { tls: None, http2: true, headers: HeaderMap::new() }
     }
 }
 
@@ -77,6 +97,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    protocol: Protocol,
 }
 
 impl Server {
@@ -88,13 +109,20 @@ impl Server {
         let failed = |source| BindError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, limits: Limits::default() })
+        Ok(Self { listener, address, limits: Limits::default(), protocol: Protocol::default() })
     }
 
     /// Other limits than the default ones.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Another protocol than plain HTTP.
+    #[must_use]
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -110,12 +138,24 @@ impl Server {
         let limits = &self.limits;
         state.listens_on(self.address);
         let app = App::new(state.clone(), warp::service(routes(&state)), limits.in_flight, limits.request);
+        let Protocol { tls, http2, headers } = self.protocol;
         let mut http = auto::Builder::new(TokioExecutor::new());
+        if !http2 {
+            http = http.http1_only();
+        }
         http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
         http.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head);
         let give_up = CancellationToken::new();
-        let connection =
-            Connection { app, http: Arc::new(http), first_byte: limits.first_byte, stop, give_up: give_up.clone() };
+        let connection = Connection {
+            app,
+            http: Arc::new(http),
+            tls,
+            headers: Arc::new(headers),
+            first_byte: limits.first_byte,
+            handshake: limits.handshake,
+            stop,
+            give_up: give_up.clone(),
+        };
         let tracker = TaskTracker::new();
         accept(self.listener, limits.connections, &connection, &tracker).await;
         // The listener is gone: whoever connects now is refused at once instead of waiting for nobody.
@@ -165,65 +205,4 @@ where
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-/// What each connection needs.
-#[derive(Clone)]
-struct Connection<Routes> {
-    app: App<Routes>,
-    http: Arc<auto::Builder<TokioExecutor>>,
-    first_byte: Duration,
-    stop: CancellationToken,
-    give_up: CancellationToken,
-}
-
-impl<Routes> Connection<Routes>
-where
-    Routes: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
-    Routes::Future: Send + 'static,
-{
-    async fn serve(self, stream: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
-        // Answers are smaller than a segment; waiting to fill one would only delay them.
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
-        // Tokens of one's own: waiting on a shared one takes its lock at every wake-up of every connection.
-        let (stop, give_up) = (self.stop.child_token(), self.give_up.child_token());
-        // The HTTP library's timer starts with the first byte; a client that sends none needs its own.
-        let mut first = [0];
-        let speaks = tokio::select! {
-            peeked = tokio::time::timeout(self.first_byte, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1..))),
-            () = stop.cancelled() => false,
-        };
-        if !speaks {
-            return;
-        }
-        let unread = Arc::new(AtomicBool::new(false));
-        let io = TokioIo::new(Linger::new(stream, Arc::clone(&unread)));
-        let app = self.app;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (app, unread) = (app.clone(), Arc::clone(&unread));
-            async move {
-                let response = app.answer(request, peer.ip()).await;
-                // A refusal may have come before the whole body did.
-                unread.store(!response.status().is_success(), Ordering::Relaxed);
-                Ok::<_, Infallible>(response)
-            }
-        });
-        let mut connection = pin!(self.http.serve_connection(io, service));
-        let result = tokio::select! {
-            biased;
-            result = connection.as_mut() => result,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    result = connection => result,
-                    () = give_up.cancelled() => return,
-                }
-            }
-        };
-        if let Err(error) = result {
-            tracing::debug!(%peer, %error, "a connection ended early");
-        }
-    }
 }

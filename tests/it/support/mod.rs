@@ -8,6 +8,7 @@ pub mod fuse;
 pub mod http;
 pub mod message;
 pub mod office;
+pub mod pki;
 pub mod prometheus;
 pub mod sighting;
 pub mod slack;

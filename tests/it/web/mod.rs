@@ -2,16 +2,20 @@
 
 mod access;
 mod api;
+mod basic_auth;
 mod connections;
 mod delivery;
 mod health;
 mod payload;
+mod tls;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use autoheal::clock::{Clock, SystemClock};
+use autoheal::config::{Config, LoadOptions};
 use autoheal::domain::action::{Action, ContainerSelector, RestartContainer};
 use autoheal::domain::backoff::Backoff;
 use autoheal::domain::decide::Policy;
@@ -21,8 +25,9 @@ use autoheal::domain::template::Template;
 use autoheal::ids::Ids;
 use autoheal::secret::Secret;
 use autoheal::telemetry::Metrics;
+use autoheal::tls::server::Acceptor;
 use autoheal::web::access::Access;
-use autoheal::web::server::{Limits, Server};
+use autoheal::web::server::{Limits, Protocol, Server};
 use autoheal::web::{Identity, Loaded, Parts, WebState};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -52,24 +57,44 @@ impl Door {
         Self::on([127, 0, 0, 1], limits, tokens, drain).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test ends with its runtime; nothing waits for its tasks")]
     async fn on(interface: [u8; 4], limits: Limits, tokens: &[&str], drain: Duration) -> Self {
+        let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(*token)).collect();
+        Self::speaking(Protocol::default(), Access::new(&tokens), interface, limits, drain).await
+    }
+
+    /// A door as a `--web-config-file` in this directory wants it.
+    async fn by_file(directory: &Path, text: &str, tokens: &[&str], limits: Limits) -> Self {
+        std::fs::write(directory.join("web.yml"), text).unwrap();
+        let options = crate::config::options(directory);
+        let web_config_file = Some("web.yml".into());
+        let (config, _) = Config::load(&LoadOptions { web_config_file, ..options }).expect("the file is right");
+        let file = config.web_file;
+        let tls = file.tls.map(|tls| Arc::new(Acceptor::load(tls).unwrap()));
+        let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(*token)).collect();
+        let access = Access::new(&tokens)
+            .with_users(file.users)
+            .with_verified_clients(tls.as_ref().is_some_and(|tls| tls.verifies_clients()));
+        let protocol = Protocol { tls, http2: file.http2, headers: file.headers };
+        Self::speaking(protocol, access, [127, 0, 0, 1], limits, Duration::from_secs(10)).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test ends with its runtime; nothing waits for its tasks")]
+    async fn speaking(protocol: Protocol, access: Access, interface: [u8; 4], limits: Limits, drain: Duration) -> Self {
         let store = Arc::new(FakeStore::default());
         let wake = Arc::new(Notify::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(*token)).collect();
         let parts = Parts {
             ids: Ids::time_ordered(Arc::clone(&clock)),
             metrics: Arc::new(Metrics::new(clock.now())),
             wake: Arc::clone(&wake),
-            access: Access::new(&tokens),
+            access,
             max_body_bytes: MAX_BODY,
             identity: Identity { store: "sqlite:data/autoheal.db".to_owned(), started_at: clock.now() },
             clock,
         };
         let state = WebState::new(parts, loaded());
         state.open(Arc::clone(&store) as _);
-        let server = Server::bind((interface, 0).into()).await.unwrap().with_limits(limits);
+        let server = Server::bind((interface, 0).into()).await.unwrap().with_limits(limits).with_protocol(protocol);
         let (address, stop) = (server.local_addr(), CancellationToken::new());
         let running = tokio::spawn(server.run(state.clone(), stop.clone(), drain));
         Self { address, state, store, wake, stop, running }
