@@ -1,6 +1,8 @@
 //! Whatever happens to the process, the disk or the line: nothing accepted is lost, nothing is done twice.
 
 mod commits;
+mod hardship;
+mod load;
 
 /// Not a test: the life of a daemon with a fuse, in a process that the tests here start and mourn.
 #[test]

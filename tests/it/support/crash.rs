@@ -152,6 +152,11 @@ impl Mortal {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// What it ended with; `None` while it lives or when a signal ended it.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().and_then(|status| status.code())
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
