@@ -94,7 +94,9 @@ where
         if decisions.iter().any(|decision| decision.changed) {
             state.parts().wake.notify_one();
         }
-        decisions.iter().for_each(|decision| tell(decision, metrics));
+        for decision in &decisions {
+            tell(decision, metrics);
+        }
     }
     metrics.alerts_received(AlertStatus::Firing, seen.firing);
     metrics.alerts_received(AlertStatus::Resolved, seen.resolved);

@@ -371,6 +371,7 @@ rules:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of what is shown for what")]
 fn an_empty_selection_never_widens() {
     let rules = r#"
 rules:
@@ -491,6 +492,7 @@ fn a_rule_that_only_tells_may_tell_of_everything() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of what is shown for what")]
 fn carets_stand_under_the_exact_spot() {
     let rules = r#"
 rules:
