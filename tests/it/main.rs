@@ -6,6 +6,7 @@ mod config;
 mod container;
 mod crash;
 mod deliver;
+mod dry_run;
 mod main_job;
 mod notify_email;
 mod notify_slack;
