@@ -7,6 +7,7 @@ mod container;
 mod crash;
 mod deliver;
 mod dry_run;
+mod lifecycle;
 mod main_job;
 mod notify_email;
 mod notify_slack;
