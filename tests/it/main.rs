@@ -12,6 +12,7 @@ mod main_job;
 mod notify_email;
 mod notify_slack;
 mod payloads;
+mod secrets;
 mod store_contract;
 mod store_sqlite;
 mod storm;
