@@ -45,8 +45,8 @@ fn a_killed_container_is_restarted_verified_and_told_and_nothing_else_is_touched
     home.secrets(&Office::secrets());
     let daemon = home.start();
     let alertmanager = Alertmanager::start(home.path(), &daemon.url("/alerts"));
-    let ports: Vec<_> = services.iter().map(|(job, port, _)| (*job, *port)).collect();
-    let _prometheus = Prometheus::start(home.path(), alertmanager.port, &ports);
+    let scraped: Vec<_> = services.iter().map(|(job, port, _)| (*job, *port)).collect();
+    let _prometheus = Prometheus::start(home.path(), alertmanager.port, &scraped);
     let lives = || services.iter().map(|(_, _, container)| wait(container.life())).collect::<Vec<_>>();
     let before = lives();
     let mut watch = wait(Watch::of(&engine, "com.docker.compose.project", &project));

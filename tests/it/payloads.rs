@@ -59,7 +59,8 @@ fn each_delivery_is_counted_alert_by_alert_and_a_repeat_changes_nothing() {
 
 #[test]
 fn what_is_no_webhook_is_refused_with_a_reason_and_leaves_nothing() {
-    let daemon = Home::new("", RESTART).flag("--dry-run").start();
+    let home = Home::new("", RESTART).flag("--dry-run");
+    let daemon = home.start();
     for name in [
         "15a-push-api-v2-prometheus-firing.json",
         "15b-push-api-v2-prometheus-resolved.json",

@@ -8,10 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use autoheal::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 /// How long anything the daemon does in a test may take before the test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder with configuration, rules, secrets and store, and how to start the daemon in it.
 pub struct Home {
@@ -79,8 +80,21 @@ impl Home {
         command
     }
 
+    /// Takes over a daemon that was started in this folder with flags of its own; `log` is the file it writes to.
+    pub fn adopt(&self, child: Child, address: SocketAddr, log: &str) -> Daemon {
+        Daemon { child, address, log: self.path().join(log), token: self.token.clone() }
+    }
+
     /// Starts the daemon and waits until it is ready.
     pub fn start(&self) -> Daemon {
+        let daemon = self.launch();
+        // Where TLS (400 to plain text) or a password (401) is asked for, readiness cannot be seen from here.
+        eventually("the daemon is ready", || matches!(daemon.status("/-/ready"), Some(200 | 400 | 401)));
+        daemon
+    }
+
+    /// Starts the daemon and waits until it listens.
+    pub fn launch(&self) -> Daemon {
         let log = self.path().join(format!("log-{}", fs::read_dir(self.path()).unwrap().count()));
         let file = fs::File::create(&log).unwrap();
         let child =
@@ -88,8 +102,6 @@ impl Home {
         let token = self.token.clone();
         let mut daemon = Daemon { child, address: ([127, 0, 0, 1], 0).into(), log, token };
         daemon.address = daemon.wait_for_address();
-        // Where TLS (400 to plain text) or a password (401) is asked for, readiness cannot be seen from here.
-        eventually("the daemon is ready", || matches!(daemon.status("/-/ready"), Some(200 | 400 | 401)));
         daemon
     }
 }
@@ -181,13 +193,18 @@ impl Daemon {
     }
 
     /// SIGTERM, then waits for the end.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub fn terminate(self) -> ExitStatus {
+        self.terminate_with_log().1
+    }
+
+    /// SIGTERM, then waits for the end; answers with the whole log.
+    pub fn terminate_with_log(mut self) -> (String, ExitStatus) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
+                return (self.log(), status);
             }
             assert!(began.elapsed() < PATIENCE, "the daemon does not stop:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
@@ -200,7 +217,8 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- daemon log ---\n{}", self.log());
+            // Its folder may be gone already, and a second panic would hide the first.
+            eprintln!("--- daemon log ---\n{}", fs::read_to_string(&self.log).unwrap_or_default());
         }
     }
 }
@@ -231,7 +249,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A webhook body with one alert.
 pub fn alert(status: &str, labels: &Value, age: Duration) -> Value {
-    let now = jiff::Timestamp::now();
+    let now = SystemClock.now();
     let starts_at = now - age;
     let ends_at = if status == "resolved" { now.to_string() } else { "0001-01-01T00:00:00Z".to_owned() };
     serde_json::json!({

@@ -77,12 +77,12 @@ impl Prometheus {
              alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{alertmanager}']}}]}}]}}\n\
              scrape_configs:\n"
         );
-        for (job, port) in services {
-            // Busybox's httpd tells the type of a file by its ending.
-            text += &format!(
+        // Busybox's httpd tells the type of a file by its ending.
+        text.extend(services.iter().map(|(job, port)| {
+            format!(
                 "- {{job_name: {job}, metrics_path: /metrics.txt, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}\n"
-            );
-        }
+            )
+        }));
         std::fs::write(directory.join("prometheus.yml"), text).unwrap();
         let alerts = "groups:\n- name: otus\n  rules:\n  - alert: InstanceDown\n    expr: up == 0\n    for: 1s\n    labels: {severity: page}\n    \
                       annotations: {summary: 'Instance {{ $labels.instance }} down'}\n";
