@@ -7,6 +7,7 @@ use super::connect::Skew;
 use super::engine::View;
 use super::handle::{Entry, Handle};
 use super::host::{DockerHost, DockerHostError};
+use super::outage::Outages;
 use super::seen::{Condition, Health, Seen};
 use super::{select, text};
 use crate::action::{Assignment, Look};
@@ -18,6 +19,7 @@ use crate::domain::decide::ActionOutcome;
 /// Looks at containers on all configured hosts. Nothing in it can change anything: this is all a dry run gets.
 pub struct ContainerLookout {
     views: BTreeMap<String, View>,
+    outages: Outages,
     clock: Arc<dyn Clock>,
 }
 
@@ -44,7 +46,7 @@ impl ContainerLookout {
                 return Err(DockerHostError::NameTwice { name: host.name.clone() });
             }
         }
-        Ok(Self { views, clock })
+        Ok(Self { views, outages: Outages::default(), clock })
     }
 
     /// Looks at the containers an assignment means; changes nothing.
@@ -84,8 +86,10 @@ impl ContainerLookout {
     async fn find(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
         let Action::RestartContainer(restart) = &assignment.action;
         let view = self.view(&restart.host)?;
-        let containers = select::select(view, restart, assignment.deadline).await?;
-        weigh(view, restart, &containers, assignment.symptom_since)
+        let turn = self.outages.turn(&restart.host, self.clock.now())?;
+        let selected = select::select(view, restart, assignment.deadline).await;
+        turn.ended(&selected, self.clock.now());
+        weigh(view, restart, &selected?, assignment.symptom_since)
     }
 }
 

@@ -15,6 +15,7 @@ mod follow;
 mod handle;
 pub mod host;
 mod lookout;
+mod outage;
 mod resume;
 mod seen;
 mod select;
