@@ -118,7 +118,7 @@ pub fn obey() {
         let obedience = async {
             told.recv().await;
             stop.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             ended = daemon => ended.unwrap(),
