@@ -25,13 +25,15 @@ pub struct FusedStore {
     /// Calls so far that commit something.
     commits: Mutex<HashMap<Call, u32>>,
     under_way: AtomicU32,
+    /// What asks whether anything is due must still be right when it acts on the answer.
+    turn: tokio::sync::Mutex<()>,
     is_dying: AtomicBool,
 }
 
 impl FusedStore {
     pub fn new(inner: SqliteStore, fuse: Option<Fuse>) -> Self {
         let (commits, under_way) = (Mutex::default(), AtomicU32::new(0));
-        Self { inner, fuse, commits, under_way, is_dying: AtomicBool::new(false) }
+        Self { inner, fuse, commits, under_way, turn: tokio::sync::Mutex::default(), is_dying: AtomicBool::new(false) }
     }
 
     /// Lets a call through that commits something, unless this is the one to die at.
@@ -79,10 +81,12 @@ impl Store for FusedStore {
         sightings: Vec<Sighting>,
         now: Timestamp,
     ) -> Result<Vec<Decision>, StoreError> {
+        let _turn = self.turn.lock().await;
         self.commit(Call::Ingest, self.inner.ingest(policy, sightings, now)).await
     }
 
     async fn advance_due(&self, policy: Arc<Policy>, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
+        let _turn = self.turn.lock().await;
         let work = self.inner.advance_due(policy, limit, now);
         if self.has_due_heal(now).await { self.commit(Call::AdvanceDue, work).await } else { work.await }
     }
