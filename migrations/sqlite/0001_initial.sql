@@ -67,6 +67,8 @@ CREATE TABLE outbox (
     due_at     INTEGER NOT NULL,
     tries      INTEGER NOT NULL DEFAULT 0,
     status     TEXT    NOT NULL DEFAULT 'waiting',
+    -- The process that is delivering it; its claim lapses when due_at comes, or when that process is known to be gone.
+    claimed_by TEXT,
     last_error TEXT
 ) STRICT;
 

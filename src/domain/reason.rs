@@ -79,6 +79,8 @@ pub enum Reason {
     ActionTimedOut { timeout: Duration },
     /// Evidence is being waited for.
     WaitingForResolve { within: Duration },
+    /// The deadline for evidence passed while no process was there to take it.
+    NobodyWatched { late: Duration, within: Duration },
     /// The evidence holds and must go on holding.
     MustStayHealthy { healthy_for: Duration },
     /// The evidence held long enough.
@@ -169,6 +171,12 @@ impl fmt::Display for Reason {
             Self::WaitingForResolve { within } => {
                 write!(f, "waiting up to {} for the alert to resolve", human(*within))
             }
+            Self::NobodyWatched { late, within } => write!(
+                f,
+                "the deadline passed {} ago while autoheal was not running; waiting another {} for the alert to resolve",
+                human(*late),
+                human(*within)
+            ),
             Self::MustStayHealthy { healthy_for } => write!(f, "resolved; must stay so for {}", human(*healthy_for)),
             Self::Verified { healthy_for, took } if healthy_for.is_zero() => {
                 write!(f, "verified: the alert resolved, {} after the first attempt", human(*took))

@@ -166,7 +166,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(Option<Heal>, Reason), StoreError>;
 
-    /// Leases to this process every heal in state `acting` whose owner is gone, and answers them.
+    /// Leases to this process every heal in state `acting` whose owner is gone, and answers them. Messages such an owner
+    /// had claimed are due again.
     async fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError>;
 
     /// Extends the leases of this process.

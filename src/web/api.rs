@@ -167,6 +167,9 @@ where
 }
 
 fn store_failed(error: &StoreError) -> Response {
-    tracing::error!(%error, "a question to the store failed");
+    // Closed is how a store answers that is not open yet, or no more; whoever asks is told to come again.
+    if !matches!(error, StoreError::Closed) {
+        tracing::error!(%error, "a question to the store failed");
+    }
     reply::unavailable("the store cannot answer now")
 }

@@ -12,7 +12,7 @@ use autoheal::domain::heal::{Attempt, AttemptStage, Heal, Outcome, Phase};
 use autoheal::domain::message::{Audience, Channel, MessageKind};
 use autoheal::domain::reason::Reason;
 use autoheal::store::sqlite::{Options, SqliteStore};
-use autoheal::store::{Decision, DeliveryResult, HealQuery, OutboxCounts, Sighting, Store};
+use autoheal::store::{Decision, DeliveryResult, HealQuery, OutboxCounts, Outgoing, Sighting, Store};
 use uuid::Uuid;
 
 use crate::support::sighting::{alert, at, firing, request, resolved, resolved_alert, sighting};
@@ -250,6 +250,22 @@ async fn a_claim_lapses_and_results_stay(place: &dyn Place) {
     assert_eq!(store.outbox_counts().await.unwrap(), OutboxCounts { waiting: 0, dead: 1 });
 }
 
+async fn what_a_process_that_is_gone_was_delivering_is_due_again(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1)], 0).await;
+    begin(&store, 0).await;
+    let (claimed, _) = store.claim_messages(10, at(0)).await.unwrap();
+    store.take_over(at(1)).await.unwrap();
+    assert_eq!(store.claim_messages(10, at(2)).await.unwrap().0.len(), 0, "this process lives and delivers");
+    store.close().await;
+    drop(store);
+    let heir = place.open().await;
+    heir.take_over(at(3)).await.unwrap();
+    let (again, _) = heir.claim_messages(10, at(4)).await.unwrap();
+    let identities = |messages: &[Outgoing]| messages.iter().map(|message| message.id).collect::<Vec<_>>();
+    assert_eq!(identities(&again), identities(&claimed), "it may have arrived, so its identity stays");
+}
+
 async fn heals_are_listed_newest_first_and_counted(place: &dyn Place) {
     let store = place.open().await;
     let mut ids: Vec<_> = Vec::new();
@@ -357,5 +373,5 @@ macro_rules! every_promise_but_durability {
     };
 }
 
-every_promise_but_durability!(sqlite_file, SqliteFile::new(), what_was_answered_is_there_after_reopening);
+every_promise_but_durability!(sqlite_file, SqliteFile::new(), what_was_answered_is_there_after_reopening what_a_process_that_is_gone_was_delivering_is_due_again);
 every_promise_but_durability!(sqlite_memory, SqliteMemory,);

@@ -1,7 +1,9 @@
 //! A heal's due time has come.
 
+use std::time::Duration;
+
 use super::attempt::attempt_failed;
-use super::draft::{AUTOHEAL, Draft};
+use super::draft::{AUTOHEAL, Draft, elapsed};
 use super::{ActionOutcome, Policy, attempt};
 use crate::domain::Timestamp;
 use crate::domain::guard::{self, Load, Verdict};
@@ -9,6 +11,9 @@ use crate::domain::heal::{Attempt, AttemptId, AttemptStage, Heal, Outcome, Phase
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
+
+/// A deadline is looked at within milliseconds. When it is found this much later, no process was there to watch.
+const NOBODY_WATCHED: Duration = Duration::from_secs(30);
 
 pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId, now: Timestamp) -> Plan {
     if let Some(due_at) = heal.due_at().filter(|due_at| now < *due_at) {
@@ -19,6 +24,12 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
         Phase::Pending { unreachable_since, .. } => return pending(draft, load, new_attempt, unreachable_since),
         Phase::Acting(current) => attempt::finished(&mut draft, &current, ActionOutcome::TimedOut),
         Phase::Verifying { healthy_since: Some(_), .. } => draft.healed(),
+        Phase::Verifying { since, deadline: Some(deadline), .. } if elapsed(deadline, now) > NOBODY_WATCHED => {
+            // The resolve may have been sent while nobody was there to take it; Alertmanager sends it again.
+            let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
+            let phase = Phase::Verifying { since, deadline: Some(now + within), healthy_since: None };
+            draft.enter(phase, Reason::NobodyWatched { late: elapsed(deadline, now), within });
+        }
         Phase::Verifying { deadline: Some(_), .. } => {
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
             draft.tell("not verified", Reason::NotVerified { within }, AUTOHEAL);

@@ -348,7 +348,8 @@ fn firing_again_while_it_must_stay_healthy_takes_the_health_back() {
     world.fires_as(again, request(vec![step(1)]));
     assert!(matches!(world.last().phase, Phase::Verifying { healthy_since: None, .. }));
     assert!(matches!(world.pass(MINUTE).due(), Reason::NotDue { .. }));
-    world.pass(5 * MINUTE).due();
+    world.now = world.last().due_at().expect("due");
+    world.due();
     assert_eq!(world.state(), "exhausted");
 }
 
@@ -518,4 +519,16 @@ fn an_attempt_taken_over_has_the_whole_time_again() {
     world.pass(10 * MINUTE).apply(None, Event::TakenOver { attempt });
     let deadline = world.open().and_then(Heal::attempt).expect("an attempt").deadline;
     assert_eq!(deadline, world.now + MINUTE);
+}
+
+#[test]
+fn a_deadline_that_passed_while_nobody_watched_is_given_again_once() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(done());
+    world.pass(Duration::from_hours(1)).due();
+    assert_eq!(world.state(), "verifying", "the resolve may have been sent while nobody was there");
+    world.pass(5 * MINUTE).due();
+    assert_eq!(world.state(), "exhausted", "this time somebody watched");
 }

@@ -119,6 +119,7 @@ impl Session {
 
     /// Leases every attempt that is not this process's own. The file's lock says that whoever had it is gone.
     pub(super) fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        self.free_claims(now)?;
         let owner = id_text(self.owner);
         let mut statement = self.connection.prepare_cached(
             "SELECT id, doc FROM heal

@@ -26,8 +26,8 @@ impl Session {
                 Ok(message) => {
                     // The try counts from here, so that a message on which the process dies is not tried for ever.
                     self.execute(
-                        "UPDATE outbox SET due_at = ?2, tries = tries + 1 WHERE id = ?1",
-                        params![id, later(now, CLAIM)],
+                        "UPDATE outbox SET due_at = ?2, claimed_by = ?3, tries = tries + 1 WHERE id = ?1",
+                        params![id, later(now, CLAIM), id_text(self.owner)],
                     )?;
                     claimed.push(message);
                 }
@@ -92,7 +92,7 @@ impl Session {
                 [id],
             )?,
             DeliveryResult::Retry { at, error } => self.execute(
-                "UPDATE outbox SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND status = 'waiting'",
+                "UPDATE outbox SET due_at = ?2, claimed_by = NULL, last_error = ?3 WHERE id = ?1 AND status = 'waiting'",
                 params![id, millis_up(*at), error],
             )?,
             DeliveryResult::Dead { error } => self.execute(
@@ -100,6 +100,17 @@ impl Session {
                 params![id, error],
             )?,
         };
+        Ok(())
+    }
+
+    /// Makes due at once what another process was delivering. The file's lock says that it is gone; whether the message
+    /// arrived nobody knows, so it goes out again under the same identity.
+    pub(super) fn free_claims(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE outbox SET due_at = ?1, claimed_by = NULL
+             WHERE status = 'waiting' AND status <> 'sent' AND claimed_by <> ?2",
+            params![millis(now), id_text(self.owner)],
+        )?;
         Ok(())
     }
 
