@@ -36,10 +36,12 @@ demo: ## watch a killed service being healed (DEMO_KEEP=1 leaves everything open
 	demo/run.sh
 
 .PHONY: bench
-bench: ## webhook deliveries per second, and matching
+bench: ## how fast: matching, the store, deliveries, POST to restart (bench/README.md)
 	scripts/install-parts.sh
 	cargo bench --locked
 	bench/webhook.sh
+	cargo build --locked --release --bin autoheal --example restart_latency
+	scripts/with-engine.sh $(TARGET_DIR)/release/examples/restart_latency $(TARGET_DIR)/release/autoheal
 
 .PHONY: image
 image: ## the container image, without any registry

@@ -60,8 +60,7 @@ async fn main() -> Result<(), Failure> {
     let mut starts = Vec::new();
     for _ in 0..READY_ROUNDS {
         std::fs::remove_dir_all(home.path().join("data"))?;
-        let (daemon, _, took) = start(&program, home.path()).await?;
-        stop(daemon)?;
+        let (_daemon, _, took) = start(&program, home.path()).await?;
         starts.push(took);
     }
     starts.sort();
@@ -140,16 +139,28 @@ async fn pass(client: UnixStream, engine: &str, calls: &mpsc::UnboundedSender<In
     tokio::try_join!(answers, requests).map(|_| ())
 }
 
-async fn start(program: &Path, home: &Path) -> Result<(Child, String, Duration), Failure> {
+/// The program under measure; it ends with this value, also when a measurement fails.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Ended already is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn start(program: &Path, home: &Path) -> Result<(Daemon, String, Duration), Failure> {
     let log = home.join("log");
     let file = std::fs::File::create(&log)?;
     let began = Instant::now();
-    let mut daemon = Command::new(program)
+    let daemon = Command::new(program)
         .current_dir(home)
         .args(["--config-file", "autoheal.yml", "--listen-address", "127.0.0.1:0"])
         .stdout(Stdio::null())
         .stderr(file)
         .spawn()?;
+    let daemon = Daemon(daemon);
     let client = reqwest::Client::builder().no_proxy().build()?;
     let mut address = String::new();
     while began.elapsed() < Duration::from_secs(10) {
@@ -168,14 +179,7 @@ async fn start(program: &Path, home: &Path) -> Result<(Child, String, Duration),
         }
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
-    daemon.kill()?;
     Err(format!("not ready within 10 s:\n{}", std::fs::read_to_string(&log)?).into())
-}
-
-fn stop(mut daemon: Child) -> Result<(), Failure> {
-    daemon.kill()?;
-    daemon.wait()?;
-    Ok(())
 }
 
 async fn measure(
@@ -184,7 +188,7 @@ async fn measure(
     names: &[String],
     restarts: &mut mpsc::UnboundedReceiver<Instant>,
 ) -> Result<Vec<Duration>, Failure> {
-    let (daemon, address, _) = start(program, home).await?;
+    let (_daemon, address, _) = start(program, home).await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let mut latencies = Vec::new();
     for name in names {
@@ -202,6 +206,5 @@ async fn measure(
         // The next alert comes when the engine is done with this one; what is measured is ours, not its queue.
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
-    stop(daemon)?;
     Ok(latencies)
 }

@@ -24,9 +24,9 @@ function request()
   return wrk.format("POST", "/alerts", headers, body)
 end
 
-function done(summary, latency, requests)
+function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format("RESULT %.0f %d %.2f %.2f\n", summary.requests / (summary.duration / 1e6),
+  io.write(string.format("RESULT %d %.0f %d %.2f %.2f\n", summary.requests, summary.requests / (summary.duration / 1e6),
     errors.status + errors.connect + errors.read + errors.write + errors.timeout,
     latency:percentile(50) / 1000, latency:percentile(99) / 1000))
 end

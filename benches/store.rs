@@ -19,6 +19,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for tasks in [1, 8, 64] {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // In the daemon callers are told from inside the runtime; so they are here.
+        let _inside = runtime.enter();
         let store = Arc::new(SqliteStore::open(&directory.path().join("bench.db"), Options::default()).unwrap());
         let (alerts, took) = runtime.block_on(flood(&store, tasks, Duration::from_secs(4)));
         let stats = store.stats();

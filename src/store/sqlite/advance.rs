@@ -18,6 +18,9 @@ use crate::store::{Advanced, StoreError};
 const WAITING: &str = "pending";
 /// The states of open heals in the order they are looked at: what may end comes before what wants to begin.
 pub(super) const OPEN_STATES: [&str; 4] = ["acting", "verifying", "awaiting_approval", WAITING];
+/// Heals looked up at a time. While limits hold the first that waits, every delivery asks for it again; finding all the
+/// others with it would take the writer's time from the deliveries.
+const PORTION: u32 = 8;
 /// The window of the limits per hour.
 const HOUR: Duration = Duration::from_hours(1);
 /// When to look again at a heal that was due and yet did not change, or that waits for room: soon, but not in a busy loop.
@@ -39,19 +42,21 @@ impl Session {
         let mut advanced = Advanced::default();
         let mut saturated = false;
         let mut room = limit;
-        for state in OPEN_STATES {
-            let due = self.due_heals(state, room, now)?;
-            if due.is_empty() {
-                continue;
-            }
-            room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
-            // Read anew for each state, because attempts that ended above gave back what those below ask for.
-            let mut running = self.running(now)?;
-            for id in due {
-                saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
-                if saturated && state == WAITING {
-                    // The others wait for the same; each keeps its place, and nothing is written for them.
+        'states: for state in OPEN_STATES {
+            while room > 0 {
+                let due = self.due_heals(state, room.min(PORTION), now)?;
+                if due.is_empty() {
                     break;
+                }
+                room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+                // Read anew each time, because attempts that ended above gave back what those below ask for.
+                let mut running = self.running(now)?;
+                for id in due {
+                    saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
+                    if saturated && state == WAITING {
+                        // The others wait for the same; each keeps its place, and nothing is written for them.
+                        break 'states;
+                    }
                 }
             }
         }

@@ -29,7 +29,7 @@ impl Session {
     pub(super) fn ingest(
         &self,
         policy: &Policy,
-        sightings: Vec<Sighting>,
+        sightings: &[Sighting],
         now: Timestamp,
     ) -> Result<Vec<Decision>, StoreError> {
         let mut decisions = Vec::new();
@@ -45,18 +45,19 @@ impl Session {
     fn ingest_firing(
         &self,
         policy: &Policy,
-        sighting: Sighting,
+        sighting: &Sighting,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) -> Result<(), StoreError> {
         let Sighting { alert, requests, external_url } = sighting;
-        for (new_heal, mut request) in requests {
-            let snapshot = self.firing_snapshot(&alert, &mut request)?;
+        for (new_heal, request) in requests {
+            let mut request = request.clone();
+            let snapshot = self.firing_snapshot(alert, &mut request)?;
             let rule = request.rule.clone();
             let event = Event::Firing {
                 alert: alert.clone(),
                 request: Box::new(request),
-                new_heal,
+                new_heal: *new_heal,
                 external_url: external_url.to_string(),
             };
             decisions.push(decision(rule, self.transition(policy, snapshot, event, now)?));
@@ -84,7 +85,7 @@ impl Session {
     fn ingest_resolved(
         &self,
         policy: &Policy,
-        sighting: Sighting,
+        sighting: &Sighting,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) -> Result<(), StoreError> {
@@ -96,13 +97,13 @@ impl Session {
             Ok(())
         };
         for (_, HealRequest { rule, target, .. }) in requests {
-            let asked = find_open(&memories, &rule, &target).or_else(|| {
-                memories.iter().position(|memory| memory.episode.rule == rule && memory.episode.target == target)
+            let asked = find_open(&memories, rule, target).or_else(|| {
+                memories.iter().position(|memory| memory.episode.rule == *rule && memory.episode.target == *target)
             });
             match asked.map(|index| memories.remove(index)) {
-                Some(memory) => resolve(rule, memory.episode.target.clone(), memory.into_snapshot())?,
+                Some(memory) => resolve(rule.clone(), memory.episode.target.clone(), memory.into_snapshot())?,
                 // Nothing is known of it: decided all the same, so that an older firing that comes late is recognised.
-                None => resolve(rule, target, Snapshot::default())?,
+                None => resolve(rule.clone(), target.clone(), Snapshot::default())?,
             }
         }
         for memory in memories {

@@ -1,9 +1,10 @@
 //! The embedded store: one `SQLite` file, one thread that writes it in groups, one that reads beside it.
 //!
 //! Reading order: `open` makes the connections (`schema` brings the file up to date), `queue` runs work on them,
-//! `ingest` and `advance` read snapshots, `apply` writes plans; `outbox`, `read` and `prune` are the rest of the seam.
+//! `answers` tells who waits for it, `ingest` and `advance` read snapshots, `apply` writes plans; `outbox`, `read` and `prune` are the rest of the seam.
 
 mod advance;
+mod answers;
 mod apply;
 mod ingest;
 mod open;
@@ -107,14 +108,14 @@ impl SqliteStore {
 
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writer.submit(Share::Own, work).await
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.reader.as_ref().unwrap_or(&self.writer).submit(Share::Delivery, work).await
     }
@@ -134,7 +135,7 @@ impl Store for SqliteStore {
         if sightings.iter().all(asks_nothing) && !self.writer.is_closed() {
             return Ok(Vec::new());
         }
-        self.writer.submit(Share::Delivery, move |session| session.ingest(&policy, sightings, now)).await
+        self.writer.submit(Share::Delivery, move |session| session.ingest(&policy, &sightings, now)).await
     }
 
     async fn advance_due(&self, policy: Arc<Policy>, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
@@ -148,7 +149,7 @@ impl Store for SqliteStore {
         event: Event,
         now: Timestamp,
     ) -> Result<(Option<Heal>, Reason), StoreError> {
-        self.write(move |session| session.record(&policy, heal, event, now)).await
+        self.write(move |session| session.record(&policy, heal, event.clone(), now)).await
     }
 
     async fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
@@ -172,7 +173,7 @@ impl Store for SqliteStore {
     }
 
     async fn heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError> {
-        self.read(move |session| session.list_heals(query)).await
+        self.read(move |session| session.list_heals(&query)).await
     }
 
     async fn heal(&self, id: HealId) -> Result<Option<Heal>, StoreError> {

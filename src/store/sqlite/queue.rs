@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
+use super::answers::{Answers, Herald};
 use super::session::Session;
 use super::stats::Counters;
 use crate::store::StoreError;
@@ -20,27 +22,27 @@ const MAX_BATCH: usize = 512;
 /// How long closing waits for what was accepted.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Work for a connection. It is run once, then told what became of the transaction it ran in, and answers only then.
-trait Job: Send {
-    /// On an error whatever it wrote is undone.
+/// Work for a connection. It is run, then told what became of the transaction it ran in, and answers only then.
+pub(super) trait Job: Send {
+    /// On an error whatever it wrote is undone. Run a second time when another one's error undid its first run.
     fn run(&mut self, session: &mut Session) -> Result<(), StoreError>;
+    /// Tells the caller.
     fn answer(self: Box<Self>, transaction: Result<(), StoreError>);
 }
 
 struct Request<Work, T> {
-    work: Option<Work>,
+    work: Work,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<Work, T> Job for Request<Work, T>
 where
-    Work: FnOnce(&mut Session) -> Result<T, StoreError> + Send,
+    Work: Fn(&mut Session) -> Result<T, StoreError> + Send,
     T: Send,
 {
     fn run(&mut self, session: &mut Session) -> Result<(), StoreError> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let result = match catch_unwind(AssertUnwindSafe(|| work(session))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| (self.work)(session))) {
             Ok(result) => result,
             // One request that hits a bug must not take the store from all others.
             Err(panic) => Err(StoreError::Database(format!("the request panicked: {}", panic_text(panic.as_ref())))),
@@ -83,14 +85,18 @@ pub(super) struct Queue {
     waiting: Arc<AtomicUsize>,
     limit: usize,
     thread: Mutex<Option<(thread::JoinHandle<()>, oneshot::Receiver<()>)>>,
+    /// Tells the writer's callers; empty for a reader, whose callers wait alone.
+    _herald: JoinSet<()>,
 }
 
 impl Queue {
     /// Starts the thread that writes.
     pub(super) fn writer(session: Session, limit: usize, counters: Arc<Counters>) -> std::io::Result<Self> {
-        Self::start("store-writer", limit, move |jobs| {
+        let mut tasks = JoinSet::new();
+        let herald = Herald::start(&mut tasks);
+        Self::start("store-writer", limit, tasks, move |jobs| {
             let mut session = session;
-            jobs.run_batches(&mut session, &counters);
+            jobs.run_batches(&mut session, &herald, &counters);
             // Readers are closed by now, so the log can be folded into the database and cut.
             if let Err(error) = session.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
                 tracing::warn!(%error, "the store's log was not folded into the database; the next start does it");
@@ -100,7 +106,7 @@ impl Queue {
 
     /// Starts a thread that reads beside the writer. Each job sees what was committed when its statement began.
     pub(super) fn reader(session: Session, limit: usize) -> std::io::Result<Self> {
-        Self::start("store-reader", limit, move |jobs| {
+        Self::start("store-reader", limit, JoinSet::new(), move |jobs| {
             let mut session = session;
             while let Some(mut job) = jobs.next() {
                 let outcome = job.run(&mut session);
@@ -109,7 +115,12 @@ impl Queue {
         })
     }
 
-    fn start(name: &str, limit: usize, work: impl FnOnce(Jobs) + Send + 'static) -> std::io::Result<Self> {
+    fn start(
+        name: &str,
+        limit: usize,
+        herald: JoinSet<()>,
+        work: impl FnOnce(Jobs) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (sender, jobs) = channel();
         let (done, finished) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -118,17 +129,18 @@ impl Queue {
             work(jobs);
             drop(done);
         })?;
-        Ok(Self { sender: RwLock::new(Some(sender)), waiting, limit, thread: Mutex::new(Some((thread, finished))) })
+        let thread = Mutex::new(Some((thread, finished)));
+        Ok(Self { sender: RwLock::new(Some(sender)), waiting, limit, thread, _herald: herald })
     }
 
     /// Queues work and waits for its answer, which comes after the commit. Never blocks the task's thread.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
         share: Share,
-        work: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(share, Box::new(Request { work: Some(work), result: None, reply }))?;
+        self.enqueue(share, Box::new(Request { work, result: None, reply }))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -185,52 +197,94 @@ impl Jobs {
         })
     }
 
-    fn run_batches(&self, session: &mut Session, counters: &Counters) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
+    fn run_batches(&self, session: &mut Session, herald: &Herald, counters: &Counters) {
         while let Some(first) = self.next() {
-            batch.push(first);
+            let mut batch = vec![first];
             batch.extend(std::iter::from_fn(|| self.next_waiting()).take(MAX_BATCH - 1));
             let outcome = commit_together(session, &mut batch, counters);
             counters.batch(batch.len(), outcome.is_err());
-            for job in batch.drain(..) {
-                job.answer(outcome.clone());
-            }
+            herald.send(Answers::new(batch, outcome));
         }
     }
 }
 
+/// How far an error of one job reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// To the whole transaction, which keeps no way back for a single job.
+    All,
+    /// To the job alone.
+    Job,
+}
+
+/// Why a transaction was not committed.
+enum Stopped {
+    /// A job failed, and there was no way back for it alone.
+    ByJob,
+    /// The database refused.
+    ByDatabase(StoreError),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::ByDatabase(error.into())
+    }
+}
+
 /// Runs a batch in one transaction. An error is everybody's; a job that fails for itself only is not one.
+///
+/// A way back for each job costs a copy of every page it writes, and jobs hardly ever fail. So they first run without;
+/// when one does fail, all run again with it.
 fn commit_together(session: &mut Session, batch: &mut [Box<dyn Job>], counters: &Counters) -> Result<(), StoreError> {
-    let outcome = run_in_transaction(session, batch, counters);
-    if let Err(error) = &outcome {
-        tracing::error!(%error, requests = batch.len(), "the store's transaction failed; nothing of it was kept");
-        // After some errors SQLite has rolled back by itself; another rollback would then be an error of its own.
-        if !session.gave_up()
-            && let Err(error) = session.execute("ROLLBACK", [])
-        {
-            tracing::error!(%error, "the store's transaction could not be rolled back");
+    let mut outcome = run_in_transaction(session, batch, Undo::All, counters);
+    if let Err(Stopped::ByJob) = outcome {
+        roll_back(session);
+        outcome = run_in_transaction(session, batch, Undo::Job, counters);
+    }
+    match outcome {
+        Ok(()) => Ok(()),
+        // The second run stops for no job.
+        Err(Stopped::ByJob) => Err(StoreError::Closed),
+        Err(Stopped::ByDatabase(error)) => {
+            tracing::error!(%error, requests = batch.len(), "the store's transaction failed; nothing of it was kept");
+            roll_back(session);
+            Err(error)
         }
     }
-    outcome
+}
+
+fn roll_back(session: &Session) {
+    // After some errors SQLite has rolled back by itself; another rollback would then be an error of its own.
+    if !session.gave_up()
+        && let Err(error) = session.execute("ROLLBACK", [])
+    {
+        tracing::error!(%error, "the store's transaction could not be rolled back");
+    }
 }
 
 fn run_in_transaction(
     session: &mut Session,
     batch: &mut [Box<dyn Job>],
+    undo: Undo,
     counters: &Counters,
-) -> Result<(), StoreError> {
+) -> Result<(), Stopped> {
     // The write lock comes first: a transaction that reads and then wants to write could not get it any more.
     session.execute("BEGIN IMMEDIATE", [])?;
     let changes_before = session.connection.total_changes();
     for job in batch {
-        session.execute("SAVEPOINT job", [])?;
-        if let Err(error) = job.run(session) {
-            if session.gave_up() {
-                return Err(error);
-            }
-            session.execute("ROLLBACK TO job", [])?;
+        if undo == Undo::Job {
+            session.execute("SAVEPOINT job", [])?;
         }
-        session.execute("RELEASE job", [])?;
+        let result = job.run(session);
+        match (result, undo) {
+            (Err(error), _) if session.gave_up() => return Err(Stopped::ByDatabase(error)),
+            (Err(_), Undo::All) => return Err(Stopped::ByJob),
+            (Err(_), Undo::Job) => drop(session.execute("ROLLBACK TO job", [])?),
+            (Ok(()), _) => {}
+        }
+        if undo == Undo::Job {
+            session.execute("RELEASE job", [])?;
+        }
     }
     let began = Instant::now();
     session.execute("COMMIT", [])?;

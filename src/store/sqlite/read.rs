@@ -13,7 +13,7 @@ use crate::store::{HealQuery, StoreError};
 
 impl Session {
     /// Lists heals, newest first. The text of the statement depends only on which filters are given.
-    pub(super) fn list_heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError> {
+    pub(super) fn list_heals(&self, query: &HealQuery) -> Result<Vec<Heal>, StoreError> {
         // The open ones are few among all heals ever; walking these in their order would be the planner's choice.
         let is_open = query.state.as_deref().is_some_and(|state| OPEN_STATES.contains(&state));
         let mut sql = String::from(if is_open {
@@ -26,13 +26,13 @@ impl Session {
             sql.push_str(" AND id < ?");
             values.push(id_text(before.0).into());
         }
-        if let Some(state) = query.state {
+        if let Some(state) = &query.state {
             sql.push_str(" AND state = ?");
-            values.push(state.into());
+            values.push(state.clone().into());
         }
-        if let Some(rule) = query.rule {
+        if let Some(rule) = &query.rule {
             sql.push_str(" AND rule = ?");
-            values.push(rule.into());
+            values.push(rule.clone().into());
         }
         sql.push_str(" ORDER BY id DESC LIMIT ?");
         values.push(i64::from(query.limit).into());
