@@ -28,9 +28,12 @@ CREATE INDEX heal_due ON heal (state, due_at) WHERE due_at IS NOT NULL;
 -- What to delete next, and counting again.
 CREATE INDEX heal_ended ON heal (ended_at, state) WHERE ended_at IS NOT NULL;
 
--- The memory of one alert under one rule and target. It outlives its heal, hence no foreign key.
+-- The memory of one alert under one rule and target, of which there is one row each. It outlives its heal, hence no
+-- foreign key. Fingerprints are hashes: an index on them would dirty a page of its own for each new alert, so the one
+-- process that owns the file keeps that index in memory.
 -- starts_at and ends_at are kept as told, to the nanosecond: decisions compare them, SQL does not.
 CREATE TABLE episode (
+    id          INTEGER PRIMARY KEY,
     fingerprint TEXT    NOT NULL,
     rule        TEXT    NOT NULL,
     target      TEXT    NOT NULL,
@@ -39,9 +42,8 @@ CREATE TABLE episode (
     starts_at   TEXT    NOT NULL,
     ends_at     TEXT,
     seen_at     INTEGER NOT NULL,
-    ended       TEXT,
-    PRIMARY KEY (fingerprint, rule, target)
-) STRICT, WITHOUT ROWID;
+    ended       TEXT
+) STRICT;
 
 -- Attempts that began, for the limits per hour. An attempt that could not even be tried keeps its number, and so its row.
 CREATE TABLE attempt (

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::session::{Session, decode_heal, encode, millis, millis_up};
 use crate::domain::action::Target;
 use crate::domain::decide::{Event, Policy, Snapshot};
-use crate::domain::heal::{Episode, Heal, HealId, Phase};
+use crate::domain::heal::{Heal, HealId, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::{Plan, PlannedMessage};
 use crate::domain::reason::Reason;
@@ -140,28 +140,6 @@ impl Session {
                 heal.rule,
                 step.action.target().as_str(),
                 millis(now)
-            ],
-        )?;
-        Ok(())
-    }
-
-    fn write_episode(&self, episode: &Episode) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO episode (fingerprint, rule, target, heal, status, starts_at, ends_at, seen_at, ended)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (fingerprint, rule, target) DO UPDATE SET heal = excluded.heal, status = excluded.status,
-                 starts_at = excluded.starts_at, ends_at = excluded.ends_at, seen_at = excluded.seen_at,
-                 ended = excluded.ended",
-            params![
-                episode.fingerprint.to_string(),
-                episode.rule,
-                episode.target.as_str(),
-                episode.heal.map(|heal| id_text(heal.0)),
-                episode.status.as_str(),
-                episode.starts_at.to_string(),
-                episode.ends_at.map(|at| at.to_string()),
-                millis(episode.seen_at),
-                episode.ended.as_ref().map(encode).transpose()?,
             ],
         )?;
         Ok(())

@@ -1,28 +1,17 @@
 //! Deliveries: every alert with what the rules ask for, against what is remembered of it.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::OptionalExtension;
 
 use super::apply::Applied;
-use super::session::{Session, decode_heal, timestamp, unreadable};
+use super::episodes::Memory;
+use super::session::{Session, decode_heal};
 use crate::domain::action::Target;
-use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus};
 use crate::domain::decide::{Event, Policy, Snapshot};
-use crate::domain::heal::{Episode, Heal, HealId};
+use crate::domain::heal::Heal;
 use crate::domain::rule::HealRequest;
 use crate::store::{Decision, Sighting, StoreError};
-
-/// What is remembered of an alert under one rule and target, with the heal while that is open.
-struct Memory {
-    episode: Episode,
-    open: Option<Heal>,
-}
-
-impl Memory {
-    fn into_snapshot(self) -> Snapshot {
-        Snapshot { heal: self.open, episode: Some(self.episode), ..Snapshot::default() }
-    }
-}
 
 impl Session {
     /// Decides on every alert of a delivery, each in sight of what the ones before it changed.
@@ -114,21 +103,6 @@ impl Session {
         Ok(())
     }
 
-    /// What is remembered of an alert, under one rule or all. Few rows share a fingerprint, so the rule is no key here.
-    fn memories(&self, alert: Fingerprint, rule: Option<&str>) -> Result<Vec<Memory>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
-             FROM episode e LEFT JOIN heal h ON h.id = e.heal AND h.ended_at IS NULL
-             WHERE e.fingerprint = ?1 AND (?2 IS NULL OR e.rule = ?2) ORDER BY e.rule, e.target",
-        )?;
-        let mut rows = statement.query(params![alert.to_string(), rule])?;
-        let mut memories = Vec::new();
-        while let Some(row) = rows.next()? {
-            memories.push(read_memory(alert, row)?);
-        }
-        Ok(memories)
-    }
-
     fn read_open_heal(&self, rule: &str, target: &Target) -> Result<Option<Heal>, StoreError> {
         let mut statement = self
             .connection
@@ -152,36 +126,4 @@ fn decision(rule: String, applied: Applied) -> Decision {
     let id = heal.as_ref().map(|heal| heal.id);
     let ended = heal.filter(|heal| changed && heal.outcome().is_some()).map(Box::new);
     Decision { heal: id, rule, changed, ended, reason }
-}
-
-fn read_memory(fingerprint: Fingerprint, row: &Row<'_>) -> Result<Memory, StoreError> {
-    let text = |index: usize| row.get::<_, String>(index);
-    let told_time = |text: &str| text.parse().map_err(|error| unreadable("episode's time", &error));
-    let heal: Option<String> = row.get(2)?;
-    let ends_at: Option<String> = row.get(5)?;
-    let ended: Option<String> = row.get(7)?;
-    let open: Option<String> = row.get(8)?;
-    let episode = Episode {
-        fingerprint,
-        rule: text(0)?,
-        target: Target::new(text(1)?),
-        heal: heal
-            .map(|id| id.parse().map(HealId))
-            .transpose()
-            .map_err(|error| unreadable("episode's heal", &error))?,
-        status: match text(3)?.as_str() {
-            "firing" => AlertStatus::Firing,
-            "resolved" => AlertStatus::Resolved,
-            other => return Err(unreadable("episode's status", &format_args!("unknown status {other:?}"))),
-        },
-        starts_at: told_time(&text(4)?)?,
-        ends_at: ends_at.as_deref().map(told_time).transpose()?,
-        seen_at: timestamp(row.get(6)?)?,
-        ended: ended
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|error| unreadable("episode's ladder", &error))?,
-    };
-    Ok(Memory { episode, open: open.as_deref().map(decode_heal).transpose()? })
 }

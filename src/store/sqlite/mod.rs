@@ -6,6 +6,7 @@
 mod advance;
 mod answers;
 mod apply;
+mod episodes;
 mod ingest;
 mod open;
 mod outbox;
@@ -24,7 +25,6 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use self::open::LockedFile;
-use self::prune::EpisodeKey;
 use self::queue::{Queue, Share};
 use self::session::Session;
 use self::stats::Counters;
@@ -78,7 +78,8 @@ impl SqliteStore {
         let reader = file.reader()?;
         let owner = Uuid::now_v7();
         let counters = Arc::new(Counters::telling(options.on_commit));
-        let writer = Session::new(writer, options.decide, owner, Some(file));
+        let mut writer = Session::new(writer, options.decide, owner, Some(file));
+        writer.reload_episodes().map_err(|error| OpenError::Database(error.to_string()))?;
         let reader = Session::new(reader, options.decide, owner, None);
         let failed = |error| OpenError::File { path: path.to_owned(), error };
         Ok(Self {
@@ -197,9 +198,14 @@ impl Store for SqliteStore {
                 break;
             }
         }
-        let mut after = Some(EpisodeKey::default());
-        while let Some(key) = after {
-            after = self.write(move |session| session.prune_episodes(&key, before)).await?;
+        let (mut after, mut forgotten) = (Some(0), 0);
+        while let Some(id) = after {
+            let (gone, next) = self.write(move |session| session.prune_episodes(id, before)).await?;
+            forgotten += gone;
+            after = next;
+        }
+        if forgotten > 0 {
+            self.write(Session::reload_episodes).await?;
         }
         Ok(pruned)
     }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Params};
 use serde::Serialize;
 use uuid::{ContextV7, Uuid};
 
+use super::episodes::EpisodeIndex;
 use super::open::LockedFile;
 use crate::domain::heal::Heal;
 use crate::store::{DecideFn, StoreError};
@@ -23,6 +24,8 @@ pub(super) struct Session {
     pub(super) decide: DecideFn,
     /// Names this process in leases.
     pub(super) owner: Uuid,
+    /// Only the writer's is filled; nobody else asks for episodes.
+    pub(super) episodes: EpisodeIndex,
     ids: ContextV7,
     /// Declared after the connection, because fields are dropped in order and the lock must go last.
     _lock: Option<LockedFile>,
@@ -30,7 +33,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(connection: Connection, decide: DecideFn, owner: Uuid, lock: Option<LockedFile>) -> Self {
-        Self { connection, decide, owner, ids: ContextV7::new(), _lock: lock }
+        Self { connection, decide, owner, episodes: EpisodeIndex::default(), ids: ContextV7::new(), _lock: lock }
     }
 
     /// A new identity, later than every one this session gave out before for the same time.
