@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Backoff {
     /// Wait after the first failed attempt.
+    #[serde(with = "super::duration::stored")]
     pub initial: Duration,
     /// Growth per further attempt; at least 1.
     pub factor: f64,
     /// Longest wait.
+    #[serde(with = "super::duration::stored")]
     pub max: Duration,
 }
 

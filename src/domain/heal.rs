@@ -48,6 +48,7 @@ pub struct HealStep {
     /// The pause between attempts.
     pub backoff: Backoff,
     /// How long the action itself may take.
+    #[serde(with = "super::duration::stored")]
     pub timeout: Duration,
     /// What counts as healed.
     pub verify: VerifyPolicy,
@@ -220,8 +221,10 @@ pub struct Heal {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub external_url: String,
     /// How long the ladder is remembered after the end.
+    #[serde(with = "super::duration::stored")]
     pub throttle: Duration,
     /// Who is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receivers: Vec<String>,
     /// The rule's description.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -29,8 +29,10 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyPolicy {
     /// How long the evidence may take before the attempt has failed.
+    #[serde(with = "super::duration::stored")]
     pub within: Duration,
     /// How long the evidence must hold.
+    #[serde(with = "super::duration::stored")]
     pub healthy_for: Duration,
     /// Whether the alert must have resolved.
     pub resolved: bool,

@@ -242,7 +242,7 @@ impl TinyDisk {
     fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
             .arg(directory.path())
             .stderr(Stdio::null())
             .status()
@@ -264,7 +264,7 @@ async fn a_full_disk_refuses_and_recovers_when_there_is_room_again() {
         return;
     };
     let ballast = disk.0.path().join("ballast");
-    std::fs::write(&ballast, vec![0; 400 << 10]).unwrap();
+    std::fs::write(&ballast, vec![0; 2 << 20]).unwrap();
     let path = disk.0.path().join("full.db");
     let store = Arc::new(SqliteStore::open(&path, Options::default()).unwrap());
     let mut answered = 0;

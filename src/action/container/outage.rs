@@ -41,7 +41,10 @@ impl Outages {
             if outage.is_probed || ago < LEFT_ALONE {
                 let ago = duration::format(Duration::from_secs(ago.as_secs()));
                 return Err(ActionOutcome::Unreachable {
-                    error: format!("{} ({ago} ago; not asked again so soon)", outage.error),
+                    error: format!(
+                        "the host could not be reached {ago} ago and is not asked again so soon; then it was: {}",
+                        outage.error
+                    ),
                 });
             }
             outage.is_probed = true;
@@ -92,7 +95,10 @@ mod tests {
         outages.turn("web-1", at(0)).ok().unwrap().ended(&gone(), at(10));
         assert!(outages.turn("web-2", at(11)).is_ok(), "other hosts are not concerned");
         let Err(ActionOutcome::Unreachable { error }) = outages.turn("web-1", at(13)) else { panic!("too soon") };
-        assert_eq!(error, "docker host web-1 does not answer (3s ago; not asked again so soon)");
+        assert_eq!(
+            error,
+            "the host could not be reached 3s ago and is not asked again so soon; then it was: docker host web-1 does not answer"
+        );
         let probe = outages.turn("web-1", at(20)).ok().unwrap();
         assert!(outages.turn("web-1", at(21)).is_err(), "somebody is finding out");
         drop(probe);

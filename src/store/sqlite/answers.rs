@@ -21,6 +21,13 @@ impl Answers {
     pub(super) fn new(jobs: Vec<Box<dyn Job>>, transaction: Result<(), StoreError>) -> Self {
         Self { jobs, transaction }
     }
+
+    /// Its callers hear of this instead, unless they would have heard of an error anyway.
+    pub(super) fn fail(&mut self, error: &StoreError) {
+        if self.transaction.is_ok() {
+            self.transaction = Err(error.clone());
+        }
+    }
 }
 
 impl Drop for Answers {

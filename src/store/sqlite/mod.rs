@@ -1,11 +1,15 @@
 //! The embedded store: one `SQLite` file, one thread that writes it in groups, one that reads beside it.
 //!
 //! Reading order: `open` makes the connections (`schema` brings the file up to date), `queue` runs work on them,
-//! `answers` tells who waits for it, `ingest` and `advance` read snapshots, `apply` writes plans; `outbox`, `read` and `prune` are the rest of the seam.
+//! `durable` syncs what was committed and `answers` tells who waits for it, `checkpoint` folds the log meanwhile. `ingest`
+//! and `advance` read snapshots, `episodes` remembers alerts, `apply` writes plans; `outbox`, `read` and `prune` are the
+//! rest of the seam.
 
 mod advance;
 mod answers;
 mod apply;
+mod checkpoint;
+mod durable;
 mod episodes;
 mod ingest;
 mod open;
@@ -24,6 +28,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use self::checkpoint::Checkpointer;
+use self::durable::sync_log;
 use self::open::LockedFile;
 use self::queue::{Queue, Share};
 use self::session::Session;
@@ -78,12 +84,16 @@ impl SqliteStore {
         let reader = file.reader()?;
         let owner = Uuid::now_v7();
         let counters = Arc::new(Counters::telling(options.on_commit));
+        let sync = sync_log(file.log());
+        let folding = file.folder()?;
         let mut writer = Session::new(writer, options.decide, owner, Some(file));
         writer.reload_episodes().map_err(|error| OpenError::Database(error.to_string()))?;
         let reader = Session::new(reader, options.decide, owner, None);
         let failed = |error| OpenError::File { path: path.to_owned(), error };
+        let checkpointer = Checkpointer::start(folding).map_err(failed)?;
         Ok(Self {
-            writer: Queue::writer(writer, options.queue_limit, Arc::clone(&counters)).map_err(failed)?,
+            writer: Queue::writer(writer, options.queue_limit, Arc::clone(&counters), sync, Some(checkpointer))
+                .map_err(failed)?,
             reader: Some(Queue::reader(reader, options.queue_limit).map_err(failed)?),
             counters,
         })
@@ -96,7 +106,8 @@ impl SqliteStore {
     pub fn in_memory(options: Options) -> Result<Self, OpenError> {
         let session = Session::new(open::in_memory()?, options.decide, Uuid::now_v7(), None);
         let counters = Arc::new(Counters::telling(options.on_commit));
-        let writer = Queue::writer(session, options.queue_limit, Arc::clone(&counters))
+        // Memory is as durable as it gets.
+        let writer = Queue::writer(session, options.queue_limit, Arc::clone(&counters), Box::new(|| Ok(())), None)
             .map_err(|error| OpenError::Database(error.to_string()))?;
         Ok(Self { writer, reader: None, counters })
     }

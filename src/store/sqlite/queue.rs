@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::answers::{Answers, Herald};
+use super::checkpoint::Checkpointer;
+use super::durable::{Durable, SyncLog};
 use super::session::Session;
 use super::stats::Counters;
 use crate::store::StoreError;
@@ -90,13 +92,23 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Starts the thread that writes.
-    pub(super) fn writer(session: Session, limit: usize, counters: Arc<Counters>) -> std::io::Result<Self> {
+    /// Starts the thread that writes, and the one that makes durable by `sync` what it has written.
+    pub(super) fn writer(
+        session: Session,
+        limit: usize,
+        counters: Arc<Counters>,
+        sync: SyncLog,
+        checkpointer: Option<Checkpointer>,
+    ) -> std::io::Result<Self> {
         let mut tasks = JoinSet::new();
-        let herald = Herald::start(&mut tasks);
+        let durable = Durable::start(sync, Herald::start(&mut tasks), Arc::clone(&counters))?;
         Self::start("store-writer", limit, tasks, move |jobs| {
             let mut session = session;
-            jobs.run_batches(&mut session, &herald, &counters);
+            let mut checkpointer = checkpointer;
+            jobs.run_batches(&mut session, &durable, checkpointer.as_mut(), &counters);
+            drop(checkpointer);
+            // Every caller is told before the store counts as finished.
+            drop(durable);
             // Readers are closed by now, so the log can be folded into the database and cut.
             if let Err(error) = session.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
                 tracing::warn!(%error, "the store's log was not folded into the database; the next start does it");
@@ -197,13 +209,26 @@ impl Jobs {
         })
     }
 
-    fn run_batches(&self, session: &mut Session, herald: &Herald, counters: &Counters) {
+    fn run_batches(
+        &self,
+        session: &mut Session,
+        durable: &Durable,
+        mut checkpointer: Option<&mut Checkpointer>,
+        counters: &Counters,
+    ) {
         while let Some(first) = self.next() {
             let mut batch = vec![first];
             batch.extend(std::iter::from_fn(|| self.next_waiting()).take(MAX_BATCH - 1));
-            let outcome = commit_together(session, &mut batch, counters);
+            let outcome = match durable.broken() {
+                Some(error) => Err(error),
+                None => commit_together(session, &mut batch),
+            };
             counters.batch(batch.len(), outcome.is_err());
-            herald.send(Answers::new(batch, outcome));
+            let wrote = outcome.as_ref().ok().copied().flatten();
+            durable.send(Answers::new(batch, outcome.map(drop)), wrote);
+            if let Some(checkpointer) = &mut checkpointer {
+                checkpointer.written(session.connection.total_changes());
+            }
         }
     }
 }
@@ -231,18 +256,19 @@ impl From<rusqlite::Error> for Stopped {
     }
 }
 
-/// Runs a batch in one transaction. An error is everybody's; a job that fails for itself only is not one.
+/// Runs a batch in one transaction; answers when its commit began, if it wrote anything. An error is everybody's; a job
+/// that fails for itself only is not one.
 ///
 /// A way back for each job costs a copy of every page it writes, and jobs hardly ever fail. So they first run without;
 /// when one does fail, all run again with it.
-fn commit_together(session: &mut Session, batch: &mut [Box<dyn Job>], counters: &Counters) -> Result<(), StoreError> {
-    let mut outcome = run_in_transaction(session, batch, Undo::All, counters);
+fn commit_together(session: &mut Session, batch: &mut [Box<dyn Job>]) -> Result<Option<Instant>, StoreError> {
+    let mut outcome = run_in_transaction(session, batch, Undo::All);
     if let Err(Stopped::ByJob) = outcome {
         roll_back(session);
-        outcome = run_in_transaction(session, batch, Undo::Job, counters);
+        outcome = run_in_transaction(session, batch, Undo::Job);
     }
     match outcome {
-        Ok(()) => Ok(()),
+        Ok(wrote) => Ok(wrote),
         // The second run stops for no job.
         Err(Stopped::ByJob) => Err(StoreError::Closed),
         Err(Stopped::ByDatabase(error)) => {
@@ -266,8 +292,7 @@ fn run_in_transaction(
     session: &mut Session,
     batch: &mut [Box<dyn Job>],
     undo: Undo,
-    counters: &Counters,
-) -> Result<(), Stopped> {
+) -> Result<Option<Instant>, Stopped> {
     // The write lock comes first: a transaction that reads and then wants to write could not get it any more.
     session.execute("BEGIN IMMEDIATE", [])?;
     let changes_before = session.connection.total_changes();
@@ -288,8 +313,5 @@ fn run_in_transaction(
     }
     let began = Instant::now();
     session.execute("COMMIT", [])?;
-    if session.connection.total_changes() != changes_before {
-        counters.commit(began.elapsed());
-    }
-    Ok(())
+    Ok((session.connection.total_changes() != changes_before).then_some(began))
 }
