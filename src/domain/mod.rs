@@ -23,3 +23,9 @@ pub mod template;
 
 /// An instant in UTC. Always handed in, never read inside `domain`.
 pub type Timestamp = jiff::Timestamp;
+
+/// Time from `from` to `to`; zero when the clock went backwards.
+#[must_use]
+pub fn elapsed(from: Timestamp, to: Timestamp) -> std::time::Duration {
+    std::time::Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::Engine;
 use crate::action::{Action, Assignment, Look, Progress, Resumption};
-use crate::domain::Timestamp;
 use crate::domain::decide::{ActionOutcome, Event};
 use crate::domain::heal::{Attempt, AttemptStage, Heal, HealId};
 use crate::domain::reason::Reason;
+use crate::domain::{Timestamp, elapsed};
 use crate::store::StoreError;
 
 /// Pause before a result the store refused is offered again.
@@ -127,11 +127,11 @@ impl Engine {
     }
 
     fn since(&self, began: Timestamp) -> Duration {
-        Duration::try_from(self.clock.now().duration_since(began)).unwrap_or_default()
+        elapsed(began, self.clock.now())
     }
 
     fn time_until(&self, deadline: Timestamp) -> Duration {
-        Duration::try_from(deadline.duration_since(self.clock.now())).unwrap_or_default()
+        elapsed(self.clock.now(), deadline)
     }
 }
 

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, elapsed};
 use crate::notify::{Notifier, NotifyError};
 use crate::store::{DeliveryResult, Outgoing, Store, StoreError};
 use lane::{Lane, Next, backoff};
@@ -160,7 +160,7 @@ impl Round {
             if !(is_full && is_news) {
                 let resumes = self.lanes.values().filter_map(|lane| lane.resumes_at(now)).min();
                 let next = next_due.into_iter().chain(resumes).min();
-                return next.map_or(MAX_IDLE, |at| until(now, at).min(MAX_IDLE));
+                return next.map_or(MAX_IDLE, |at| elapsed(now, at).min(MAX_IDLE));
             }
         }
     }
@@ -268,7 +268,7 @@ fn judge(
     match answer {
         Ok(_) => (DeliveryResult::Sent, None),
         Err(NotifyError::Permanent { error }) => (DeliveryResult::Dead { error }, None),
-        Err(NotifyError::Retryable { error, after }) if until(outgoing.created_at, now) >= MAX_AGE => {
+        Err(NotifyError::Retryable { error, after }) if elapsed(outgoing.created_at, now) >= MAX_AGE => {
             (DeliveryResult::Dead { error: format!("not delivered within 24 hours, last: {error}") }, after)
         }
         Err(NotifyError::Retryable { error, after }) => {
@@ -276,11 +276,6 @@ fn judge(
             (DeliveryResult::Retry { at: now + wait, error }, after)
         }
     }
-}
-
-/// The time from one instant to a later one, or none.
-fn until(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 #[cfg(test)]

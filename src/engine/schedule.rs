@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, elapsed};
 use crate::store::StoreError;
 
 /// Heals looked at in one transaction.
@@ -93,6 +93,6 @@ impl Engine {
 
     fn until(&self, due: Timestamp) -> Duration {
         // The shortest sleep is a millisecond, which is the store's resolution.
-        Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default().max(Duration::from_millis(1))
+        elapsed(self.clock.now(), due).max(Duration::from_millis(1))
     }
 }

@@ -40,11 +40,7 @@ async fn list_heals(method: Method, state: WebState, pairs: Vec<(String, String)
     // One more than asked for tells whether there is a next page.
     let limit = query.limit as usize;
     query.limit += 1;
-    let store = match state.store() {
-        Ok(store) => store,
-        Err(error) => return store_failed(&error),
-    };
-    match store.heals(query).await {
+    match async { state.store()?.heals(query).await }.await {
         Ok(mut heals) => {
             let next = (heals.len() > limit).then(|| heals[limit - 1].id);
             heals.truncate(limit);
@@ -86,11 +82,7 @@ async fn one_heal(id: String, method: Method, state: WebState) -> Response {
         return reply::method_not_allowed("GET, HEAD");
     }
     let Ok(id) = id.parse() else { return reply::problem(StatusCode::NOT_FOUND, "no heal has this id") };
-    let store = match state.store() {
-        Ok(store) => store,
-        Err(error) => return store_failed(&error),
-    };
-    match store.heal(HealId(id)).await {
+    match async { state.store()?.heal(HealId(id)).await }.await {
         Ok(Some(heal)) => reply::json(StatusCode::OK, &HealDetail::from(&heal)),
         Ok(None) => reply::problem(StatusCode::NOT_FOUND, "no heal has this id"),
         Err(error) => store_failed(&error),

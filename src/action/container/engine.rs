@@ -17,7 +17,7 @@ use super::fault::{Fault, Kind};
 use super::host::{DockerHost, DockerHostError};
 use super::seen::Seen;
 use crate::clock::Clock;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, elapsed};
 
 /// The longest any look may take: a hung engine keeps its own heals waiting, but not for long.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
@@ -80,7 +80,7 @@ async fn call<T>(
 
 /// How long it is until a deadline; nothing when it is past.
 pub(super) fn remaining(clock: &dyn Clock, deadline: Timestamp) -> Duration {
-    Duration::try_from(deadline.duration_since(clock.now())).unwrap_or_default()
+    elapsed(clock.now(), deadline)
 }
 
 fn place(host: &DockerHost) -> String {

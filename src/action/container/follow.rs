@@ -8,8 +8,8 @@ use super::engine::{View, remaining};
 use super::handle::{After, Entry, Handle};
 use super::seen::{Condition, Health, Seen};
 use crate::action::{Assignment, Progress};
-use crate::domain::Timestamp;
 use crate::domain::decide::ActionOutcome;
+use crate::domain::{Timestamp, elapsed};
 
 /// How long a container without a health check must run before we believe it: long enough to see one that dies at
 /// once, which is what a broken configuration does.
@@ -87,7 +87,7 @@ impl ContainerAction {
 
 /// Judges a container by how it is now and how it was right after the deed.
 fn stand(seen: &Seen, after: &After, now: Timestamp) -> Standing {
-    let ran = Duration::try_from(now.duration_since(after.at)).unwrap_or_default();
+    let ran = elapsed(after.at, now);
     let again = seen.restart_count - after.restart_count;
     let story = format!("container {} was {} and {}", seen.label(), after.deed, seen.doing());
     match (seen.condition, seen.health) {
@@ -106,7 +106,7 @@ fn stand(seen: &Seen, after: &After, now: Timestamp) -> Standing {
 
 /// Short pauses right after the deed, longer ones later, and never past the moment a container has settled.
 fn pause(now: Timestamp, since: Timestamp) -> Duration {
-    let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let passed = elapsed(since, now);
     let pause = (passed / 2).clamp(PAUSES.0, PAUSES.1);
     match SETTLE.checked_sub(passed) {
         Some(left) if !left.is_zero() => pause.min(left.max(Duration::from_millis(10))),

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::Timestamp;
 use crate::domain::decide::ActionOutcome;
 use crate::domain::duration;
+use crate::domain::{Timestamp, elapsed};
 
 /// How long after a failure further looks are told of it instead of trying themselves.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ impl Outages {
     /// The host could not be reached a moment ago, or somebody is finding out right now.
     pub(super) fn turn<'a>(&'a self, host: &'a str, now: Timestamp) -> Result<Turn<'a>, ActionOutcome> {
         if let Some(outage) = self.lock().get_mut(host) {
-            let ago = Duration::try_from(now.duration_since(outage.since)).unwrap_or_default();
+            let ago = elapsed(outage.since, now);
             if outage.is_probed || ago < LEFT_ALONE {
                 let ago = duration::format(Duration::from_secs(ago.as_secs()));
                 return Err(ActionOutcome::Unreachable {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ActionOutcome;
-use super::draft::{AUTOHEAL, Draft, elapsed};
+use super::draft::{AUTOHEAL, Draft};
+use crate::domain::elapsed;
 use crate::domain::heal::{Attempt, AttemptStage, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::reason::Reason;

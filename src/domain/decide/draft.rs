@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::Policy;
-use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, Fingerprint};
 use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
 use crate::domain::message::{Channel, MessageKind};
 use crate::domain::plan::{Plan, PlannedMessage};
 use crate::domain::reason::Reason;
 use crate::domain::rule::Mode;
+use crate::domain::{Timestamp, elapsed};
 
 /// Who tells a timeline entry that nobody else told.
 pub const AUTOHEAL: &str = "autoheal";
@@ -148,9 +148,4 @@ fn episode(heal: &Heal, alert: &Alert, ended: Option<LadderMemory>, now: Timesta
         seen_at: now,
         ended,
     }
-}
-
-/// Time from `from` to `to`; zero when the clock went backwards.
-pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }

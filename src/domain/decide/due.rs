@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::attempt::attempt_failed;
-use super::draft::{AUTOHEAL, Draft, elapsed};
+use super::draft::{AUTOHEAL, Draft};
 use super::{ActionOutcome, Policy, attempt};
-use crate::domain::Timestamp;
 use crate::domain::guard::{self, Load, Verdict};
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
+use crate::domain::{Timestamp, elapsed};
 
 /// A deadline is looked at within milliseconds. When it is found this much later, no process was there to watch.
 const NOBODY_WATCHED: Duration = Duration::from_secs(30);

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::draft::{ALERTMANAGER, AUTOHEAL, Draft, elapsed};
+use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
 use super::{Policy, Snapshot};
-use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus};
 use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
 use crate::domain::rule::HealRequest;
+use crate::domain::{Timestamp, elapsed};
 
 /// How long after a resolve a firing message that began before it counts as an older message overtaken on the way.
 /// Peers of one Alertmanager cluster send up to some 15 s apart and retry for minutes; later than this a message that

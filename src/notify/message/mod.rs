@@ -12,12 +12,12 @@ pub mod text;
 
 use std::time::Duration;
 
-use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, Labels};
 use crate::domain::duration;
 use crate::domain::heal::{Heal, HealStep};
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::reason::Reason;
+use crate::domain::{Timestamp, elapsed};
 use text::{line, link, percent};
 
 pub use subject::subject;
@@ -246,7 +246,7 @@ fn attempts_used(heal: &Heal) -> u32 {
 
 /// The time between two instants in whole seconds, because nobody reads milliseconds at night.
 fn rounded(from: Timestamp, to: Timestamp) -> String {
-    let took = Duration::try_from(to.duration_since(from)).unwrap_or_default();
+    let took = elapsed(from, to);
     duration::format(if took.as_secs() > 0 { Duration::from_secs(took.as_secs()) } else { took })
 }
 
