@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, pending};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -24,21 +23,27 @@ pub struct FusedStore {
     fuse: Option<Fuse>,
     /// Calls so far that commit something.
     commits: Mutex<HashMap<Call, u32>>,
-    under_way: AtomicU32,
+    life: Mutex<Life>,
     /// What asks whether anything is due must still be right when it acts on the answer.
     turn: tokio::sync::Mutex<()>,
-    is_dying: AtomicBool,
+}
+
+/// Both under one lock: nobody may take messages along unseen while the last words are being written.
+#[derive(Default)]
+struct Life {
+    is_dying: bool,
+    messages_under_way: u32,
 }
 
 impl FusedStore {
     pub fn new(inner: SqliteStore, fuse: Option<Fuse>) -> Self {
-        let (commits, under_way) = (Mutex::default(), AtomicU32::new(0));
-        Self { inner, fuse, commits, under_way, turn: tokio::sync::Mutex::default(), is_dying: AtomicBool::new(false) }
+        let (commits, life) = (Mutex::default(), Mutex::default());
+        Self { inner, fuse, commits, life, turn: tokio::sync::Mutex::default() }
     }
 
     /// Lets a call through that commits something, unless this is the one to die at.
     async fn commit<T>(&self, call: Call, work: impl Future<Output = T>) -> T {
-        if self.is_dying.load(SeqCst) {
+        if self.is_dying() {
             return pending().await;
         }
         let number = {
@@ -50,10 +55,14 @@ impl FusedStore {
         self.die_at(Fuse { side: Side::Before, call, number });
         let result = work.await;
         self.die_at(Fuse { side: Side::After, call, number });
-        if self.is_dying.load(SeqCst) {
+        if self.is_dying() {
             return pending().await;
         }
         result
+    }
+
+    fn is_dying(&self) -> bool {
+        self.life.lock().unwrap().is_dying
     }
 
     /// The kernel may take a moment; until then nothing more comes out of this store.
@@ -61,8 +70,12 @@ impl FusedStore {
         if self.fuse != Some(point) {
             return;
         }
-        self.is_dying.store(true, SeqCst);
-        LastWords { under_way: self.under_way.load(SeqCst) }.write();
+        let under_way = {
+            let mut life = self.life.lock().unwrap();
+            life.is_dying = true;
+            life.messages_under_way
+        };
+        LastWords { under_way }.write();
         let killed = Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
         panic!("the process outlived its own kill: {killed:?}");
     }
@@ -118,14 +131,18 @@ impl Store for FusedStore {
         let waits = self.inner.outbox_counts().await.is_ok_and(|outbox| outbox.waiting > 0);
         let claim = if waits { self.commit(Call::ClaimMessages, claim).await } else { claim.await };
         let count = claim.as_ref().map_or(0, |(messages, _)| u32::try_from(messages.len()).unwrap());
-        self.under_way.fetch_add(count, SeqCst);
-        claim
+        let leaves_alive = {
+            let mut life = self.life.lock().unwrap();
+            life.messages_under_way += count;
+            !life.is_dying
+        };
+        if leaves_alive { claim } else { pending().await }
     }
 
     async fn message_result(&self, id: Uuid, result: DeliveryResult, now: Timestamp) -> Result<(), StoreError> {
         let settle = async {
             let settled = self.inner.message_result(id, result, now).await;
-            self.under_way.fetch_sub(1, SeqCst);
+            self.life.lock().unwrap().messages_under_way -= 1;
             settled
         };
         self.commit(Call::MessageResult, settle).await
