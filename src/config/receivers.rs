@@ -7,13 +7,14 @@ use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::Node;
 use crate::notify::email::EmailSettings;
+use crate::notify::mailgun::MailgunSettings;
 use crate::notify::slack::SlackSettings;
 use crate::notify::{NotifierSettings, ReceiverSettings};
 use crate::secret::Secret;
 use crate::tls::ClientTls;
 
 const RECEIVER: Schema =
-    Schema { what: "a receiver", keys: &["name", "slack", "email"], unsupported: &["mailgun"], strict: false };
+    Schema { what: "a receiver", keys: &["name", "slack", "email", "mailgun"], unsupported: &[], strict: false };
 const SLACK: Schema = Schema {
     what: "`slack`",
     keys: &["webhookUrl", "apiUrl", "tls"],
@@ -26,10 +27,20 @@ const EMAIL: Schema = Schema {
     unsupported: &[],
     strict: false,
 };
+const MAILGUN: Schema = Schema {
+    what: "`mailgun`",
+    keys: &["domain", "apiKey", "region", "from", "to", "apiUrl", "tags", "testMode", "tls"],
+    unsupported: &[],
+    strict: false,
+};
 const TLS: Schema = Schema { what: "`tls`", keys: &["caFile", "certFile", "keyFile"], unsupported: &[], strict: false };
 
 /// The submission port: STARTTLS is required there.
 const SUBMISSION_PORT: u16 = 587;
+
+/// Mailgun takes no more recipients and tags.
+const MAX_RECIPIENTS: usize = 1000;
+const MAX_TAGS: usize = 3;
 
 /// Reads the section; receivers of several files add up. Every name is known from then on, even that of a receiver with
 /// errors.
@@ -53,9 +64,10 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
     });
     let slack = receiver.get("slack").and_then(|node| read_slack(reader, node)).map(NotifierSettings::Slack);
     let email = receiver.get("email").and_then(|node| read_email(reader, node)).map(NotifierSettings::Email);
-    let integrations = slack.into_iter().chain(email).collect();
+    let mailgun = receiver.get("mailgun").and_then(|node| read_mailgun(reader, node)).map(NotifierSettings::Mailgun);
+    let integrations = slack.into_iter().chain(email).chain(mailgun).collect();
     if receiver.iter().all(|(key, _, _)| key == "name") && reader.problem_count() == before {
-        reader.error(&node.span, "this receiver reaches nobody", "give it `slack` or `email`");
+        reader.error(&node.span, "this receiver reaches nobody", "give it a way, such as `slack` or `email`");
     }
     Some(ReceiverSettings { name: name?, integrations })
 }
@@ -102,13 +114,7 @@ fn read_url(reader: &Reader<'_>, node: &Node, text: &str) -> Option<Url> {
 
 fn read_email(reader: &Reader<'_>, node: &Node) -> Option<EmailSettings> {
     let email = reader.mapping(node, &EMAIL)?;
-    let to = reader.require(&email, "to", EMAIL.what).map(|node| {
-        let addresses = reader.list_or_one(node, "mail address");
-        if node.len() == 0 {
-            reader.error(&node.span, "`to` is empty", "expected at least one mail address");
-        }
-        addresses.iter().filter_map(|address| read_mailbox(reader, address)).collect::<Vec<_>>()
-    });
+    let to = read_recipients(reader, &email, EMAIL.what);
     let from = reader.require(&email, "from", EMAIL.what).and_then(|node| read_mailbox(reader, node));
     let smarthost = reader.require(&email, "smarthost", EMAIL.what).and_then(|node| read_smarthost(reader, node));
     let username = email.get("username").map(|node| reader.filled(node));
@@ -127,6 +133,71 @@ fn read_email(reader: &Reader<'_>, node: &Node) -> Option<EmailSettings> {
         password: password.flatten(),
         tls,
     })
+}
+
+fn read_recipients(reader: &Reader<'_>, mapping: &Mapping<'_>, what: &str) -> Option<Vec<Mailbox>> {
+    let node = reader.require(mapping, "to", what)?;
+    let addresses = reader.list_or_one(node, "mail address");
+    if node.len() == 0 {
+        reader.error(&node.span, "`to` is empty", "expected at least one mail address");
+    } else if addresses.len() > MAX_RECIPIENTS {
+        reader.error(&node.span, "`to` is too long", format!("expected at most {MAX_RECIPIENTS} mail addresses"));
+    }
+    Some(addresses.iter().filter_map(|address| read_mailbox(reader, address)).collect())
+}
+
+fn read_mailgun(reader: &Reader<'_>, node: &Node) -> Option<MailgunSettings> {
+    let mailgun = reader.mapping(node, &MAILGUN)?;
+    let domain = reader.require(&mailgun, "domain", MAILGUN.what).and_then(|node| read_domain(reader, node));
+    let api_key = reader.require(&mailgun, "apiKey", MAILGUN.what).and_then(|node| reader.secret(node));
+    let from = reader.require(&mailgun, "from", MAILGUN.what).and_then(|node| read_mailbox(reader, node));
+    let to = read_recipients(reader, &mailgun, MAILGUN.what);
+    let region = mailgun.get("region").map_or(Some("us"), |node| reader.choice(node, &["us", "eu"]));
+    let api_url = match mailgun.get("apiUrl") {
+        Some(node) => read_url(reader, node, &reader.text(node)?),
+        None if region == Some("eu") => Url::parse("https://api.eu.mailgun.net").ok(),
+        None => Url::parse("https://api.mailgun.net").ok(),
+    };
+    let tags = mailgun.get("tags").map_or_else(|| Some(vec!["autoheal".to_owned()]), |node| read_tags(reader, node));
+    let test_mode = mailgun.get("testMode").map_or(Some(false), |node| reader.boolean(node));
+    let tls = read_tls(reader, &mailgun);
+    region?;
+    Some(MailgunSettings {
+        api_url: api_url?,
+        domain: domain?,
+        api_key: api_key?,
+        from: from?,
+        to: to?,
+        tags: tags?,
+        test_mode: test_mode?,
+        tls,
+    })
+}
+
+fn read_domain(reader: &Reader<'_>, node: &Node) -> Option<String> {
+    let domain = reader.text(node)?;
+    let is_domain = domain.contains('.') && domain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    if !is_domain {
+        reader.error(&node.span, "this is not a domain", "expected the sending domain, for example mg.example.com");
+    }
+    is_domain.then_some(domain)
+}
+
+fn read_tags(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    let tags = reader.list_or_one(node, "tag");
+    if tags.len() > MAX_TAGS {
+        reader.error(&node.span, "too many tags", format!("Mailgun takes at most {MAX_TAGS}"));
+        return None;
+    }
+    let read = |node: &Node| {
+        let tag = reader.word(node, "a tag")?;
+        if tag.len() > 128 || !tag.is_ascii() {
+            reader.error(&node.span, "Mailgun does not take this tag", "expected at most 128 ASCII characters");
+            return None;
+        }
+        Some(tag.to_owned())
+    };
+    tags.iter().map(read).collect()
 }
 
 /// The mail library's own parser decides, so that nothing reaches a header that it would not put there itself.

@@ -2,6 +2,8 @@
 
 mod answer;
 pub mod email;
+mod http;
+pub mod mailgun;
 pub mod message;
 pub mod slack;
 
@@ -73,6 +75,8 @@ pub enum NotifierSettings {
     Slack(slack::SlackSettings),
     /// Mail over SMTP.
     Email(email::EmailSettings),
+    /// Mail over Mailgun's HTTP API.
+    Mailgun(mailgun::MailgunSettings),
 }
 
 impl NotifierSettings {
@@ -80,13 +84,14 @@ impl NotifierSettings {
         match self {
             Self::Slack(_) => "slack",
             Self::Email(_) => "email",
+            Self::Mailgun(_) => "mailgun",
         }
     }
 
     const fn audience(&self) -> Audience {
         match self {
             Self::Slack(_) => Audience::Everything,
-            Self::Email(_) => Audience::Ends,
+            Self::Email(_) | Self::Mailgun(_) => Audience::Ends,
         }
     }
 
@@ -94,6 +99,7 @@ impl NotifierSettings {
         Ok(match self {
             Self::Slack(settings) => Arc::new(slack::SlackNotifier::new(settings)?),
             Self::Email(settings) => Arc::new(email::EmailNotifier::new(settings)?),
+            Self::Mailgun(settings) => Arc::new(mailgun::MailgunNotifier::new(settings)?),
         })
     }
 }

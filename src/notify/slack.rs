@@ -3,25 +3,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use super::answer::{Redactor, chain};
+use super::answer::Redactor;
+use super::http::{HttpAnswer, HttpClient};
 use super::message::slack::render;
 use super::{BuildError, Notifier, NotifyError};
 use crate::secret::Secret;
 use crate::store::Outgoing;
-use crate::tls::{ClientTls, TlsError};
+use crate::tls::ClientTls;
 
-/// How long a connection may take to be made.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a whole delivery may take.
-const SEND_LIMIT: Duration = Duration::from_secs(15);
-/// How much of an answer is read.
-const MAX_BODY: usize = 4096;
-/// Longest pause the other side may ask for.
-const MAX_PAUSE: Duration = Duration::from_hours(1);
 /// Errors that Slack documents as passing.
 const PASSING: [&str; 7] = [
     "ratelimited",
@@ -44,10 +37,8 @@ pub struct SlackSettings {
 
 /// Posts to one incoming webhook.
 pub struct SlackNotifier {
-    client: Client,
+    http: HttpClient,
     url: Url,
-    redactor: Redactor,
-    limit: Duration,
 }
 
 impl SlackNotifier {
@@ -60,76 +51,27 @@ impl SlackNotifier {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or(BuildError::WebhookUrl)?;
-        let mut builder = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("autoheal/", env!("CARGO_PKG_VERSION")));
-        if let Some(authorities) = settings.tls.authorities()? {
-            let trusted =
-                authorities.iter().map(|der| reqwest::Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
-            builder = builder.tls_certs_only(trusted.map_err(|error| TlsError::explain(&error.without_url()))?);
-        } else if url.scheme() == "http" {
-            // Loading the system's authorities fails where there are none, and plain HTTP needs none.
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(identity) = settings.tls.identity()? {
-            let pem = [identity.pem.chain, b"\n".to_vec(), identity.pem.key].concat();
-            let identity = reqwest::Identity::from_pem(&pem);
-            builder = builder.identity(identity.map_err(|error| TlsError::explain(&error.without_url()))?);
-        }
-        let client = builder.build().map_err(|error| TlsError::explain(&error.without_url()))?;
         let redactor = Redactor::new(secret_parts(&url).chain([settings.webhook_url.expose()]));
-        Ok(Self { client, redactor, limit: SEND_LIMIT, url: url.clone() })
+        let http = HttpClient::new("Slack", &url, &settings.tls, redactor)?;
+        Ok(Self { http, url })
     }
 
     /// Sets how long a whole delivery may take.
     #[must_use]
     pub const fn with_limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
+        self.http.set_limit(limit);
         self
     }
 
-    /// Reads the beginning of the answer; what is behind it is of no use.
-    async fn body(&self, mut response: Response) -> Result<String, NotifyError> {
-        let mut body = Vec::new();
-        while body.len() < MAX_BODY {
-            match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(error) => return Err(self.transport(error)),
-            }
-        }
-        body.truncate(MAX_BODY);
-        Ok(String::from_utf8_lossy(&body).into_owned())
-    }
-
-    /// The address is taken out of the error, because it is the credential.
-    fn transport(&self, error: reqwest::Error) -> NotifyError {
-        let said = self.redactor.show(&chain(&error.without_url()));
-        NotifyError::Retryable { error: format!("Slack could not be reached: {said}"), after: None }
-    }
-
-    fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<String, NotifyError> {
-        let word = self.redactor.show(body);
-        let after = || retry_after(headers);
-        match status {
-            StatusCode::OK => self.judge_ok(body, &word),
-            StatusCode::TOO_MANY_REQUESTS => {
-                Err(NotifyError::Retryable { error: format!("Slack asks for a pause (429): {word}"), after: after() })
-            }
-            _ if status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY) => {
-                Err(NotifyError::Retryable { error: format!("Slack answered {status}: {word}"), after: after() })
-            }
-            _ if status.is_redirection() => Err(NotifyError::Permanent {
-                error: format!("Slack answered {status}; redirects are not followed, check the webhook's address"),
-            }),
-            _ => Err(NotifyError::Permanent { error: format!("Slack answered {status}: {word}") }),
+    fn judge(&self, answer: &HttpAnswer) -> Result<String, NotifyError> {
+        match answer.status {
+            StatusCode::OK => self.judge_ok(&answer.body),
+            _ => Err(self.http.refused(answer, &answer.body)),
         }
     }
 
     /// A 200 alone says nothing: Slack also uses it to refuse.
-    fn judge_ok(&self, body: &str, word: &str) -> Result<String, NotifyError> {
+    fn judge_ok(&self, body: &str) -> Result<String, NotifyError> {
         #[derive(Deserialize)]
         struct Answer {
             ok: bool,
@@ -142,7 +84,7 @@ impl SlackNotifier {
         match serde_json::from_str(body) {
             Ok(Answer { ok: true, .. }) => Ok("200 ok".to_owned()),
             Ok(Answer { ok: false, error }) => {
-                let said = format!("Slack answered 200 but refused: {}", self.redactor.show(&error));
+                let said = format!("Slack answered 200 but refused: {}", self.http.show(&error));
                 if PASSING.contains(&error.as_str()) {
                     Err(NotifyError::Retryable { error: said, after: None })
                 } else {
@@ -150,7 +92,10 @@ impl SlackNotifier {
                 }
             }
             Err(_) => Err(NotifyError::Permanent {
-                error: format!("the answer was 200 but not Slack's \"ok\", check the webhook's address: {word}"),
+                error: format!(
+                    "the answer was 200 but not Slack's \"ok\", check the webhook's address: {}",
+                    self.http.show(body)
+                ),
             }),
         }
     }
@@ -165,24 +110,10 @@ fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
     segments.chain(path).chain(url.query()).chain(url.password())
 }
 
-/// `Retry-After` in seconds, bounded.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_PAUSE))
-}
-
 #[async_trait]
 impl Notifier for SlackNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .timeout(self.limit)
-            .body(render(&outgoing.message));
-        let response = request.send().await.map_err(|error| self.transport(error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.body(response).await?;
-        self.judge(status, &headers, &body)
+        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json; charset=utf-8");
+        self.judge(&self.http.send(request.body(render(&outgoing.message))).await?)
     }
 }

@@ -28,7 +28,7 @@ fn check_prints_every_problem_and_counts_them() {
      --> other/autoheal.yml:1:13
       |
     1 | receivers: [{name: a}]
-      |             ^^^^^^^^^ give it `slack` or `email`
+      |             ^^^^^^^^^ give it a way, such as `slack` or `email`
 
     warning: `awx` is read but not used by this version
      --> other/autoheal.yml:2:1

@@ -10,6 +10,7 @@ mod dry_run;
 mod lifecycle;
 mod main_job;
 mod notify_email;
+mod notify_mailgun;
 mod notify_slack;
 mod payloads;
 mod secrets;

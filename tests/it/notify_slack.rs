@@ -63,7 +63,7 @@ async fn slacks_answers_mean_what_slack_says_they_mean() {
         (Answer::say(410, "channel_is_archived"), never("Slack answered 410 Gone: channel_is_archived")),
         (
             Answer::Say(302, vec![("location", "http://127.0.0.1:1/".to_owned())], String::new()),
-            never("Slack answered 302 Found; redirects are not followed, check the webhook's address"),
+            never("Slack answered 302 Found; redirects are not followed, check the address"),
         ),
         (Answer::say(200, "ok"), Ok("200 ok".to_owned())),
         (Answer::say(200, r#"{"ok":true}"#), Ok("200 ok".to_owned())),

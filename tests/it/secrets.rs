@@ -270,7 +270,7 @@ fn the_examples_and_the_shipped_rules_load() {
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     let rules = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).unwrap().count();
-    let good = format!("all good: {rules} rules, 1 docker host, 1 receiver\n");
+    let good = format!("all good: {rules} rules, 1 docker host, 2 receivers\n");
     assert_eq!(check(&["check", "--config-file", "autoheal.example.yml"]), (Some(0), good.clone()));
     assert_eq!(check(&["check", "autoheal.example.yml", "rules"]), (Some(0), good));
     let report: Value = serde_json::from_str(

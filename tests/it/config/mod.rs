@@ -12,6 +12,7 @@ use insta::assert_snapshot;
 use tempfile::TempDir;
 
 mod problems;
+mod receivers;
 mod web_file;
 
 pub fn place(files: &[(&str, &str)]) -> TempDir {

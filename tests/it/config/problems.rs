@@ -177,7 +177,7 @@ receivers:
   slack: {webhookUrl: "https://hooks.example.com/hunter2/${SLACK_TOKEM}", botToken: hunter2}
   email: {to: [nobody], from: "é ${FROM}", smarthost: "mail:smtp", pasword: hunter2, username: me}
 - {name: on/call}
-- {name: mail, mailgun: {apiKey: hunter2}}
+- {name: mail, mailgun: {apiKey: hunter2, region: asia}}
 defaultReceivers: [oncall]
 history: 0
 timeIntervals: {}
@@ -308,11 +308,35 @@ timeIntervals: {}
     14 | - {name: on/call}
        |          ^^^^^^^ expected another name
 
-    error: `mailgun` is not supported by this version
-      --> autoheal.yml:15:16
+    error: `mailgun` needs `domain`
+      --> autoheal.yml:15:25
        |
-    15 | - {name: mail, mailgun: {apiKey: *******}}
-       |                ^^^^^^^ leaving it out silently would change what happens
+    15 | - {name: mail, mailgun: {apiKey: *******, region: asia}}
+       |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `domain` is missing
+
+    error: `mailgun` needs `from`
+      --> autoheal.yml:15:25
+       |
+    15 | - {name: mail, mailgun: {apiKey: *******, region: asia}}
+       |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `from` is missing
+
+    error: `mailgun` needs `to`
+      --> autoheal.yml:15:25
+       |
+    15 | - {name: mail, mailgun: {apiKey: *******, region: asia}}
+       |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `to` is missing
+
+    warning: a secret is written into the configuration
+      --> autoheal.yml:15:34
+       |
+    15 | - {name: mail, mailgun: {apiKey: *******, region: asia}}
+       |                                  ^^^^^^^ use ${NAME} and the secrets file
+
+    error: expected us or eu, found "asia"
+      --> autoheal.yml:15:51
+       |
+    15 | - {name: mail, mailgun: {apiKey: *******, region: asia}}
+       |                                                   ^^^^ unknown word
 
     error: there is no receiver `oncall`
       --> autoheal.yml:16:20

@@ -10,6 +10,7 @@ pub mod message;
 pub mod office;
 pub mod pki;
 pub mod prometheus;
+pub mod service;
 pub mod sighting;
 pub mod slack;
 pub mod smtp;
