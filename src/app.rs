@@ -1,11 +1,15 @@
 //! Builds everything that can fail, binds, starts the loops, and drains. The only place that knows dry runs: in one,
 //! the store lives in memory and neither actions nor notifiers are built.
 
+mod reload;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
 use crate::domain::decide::Policy;
 use crate::engine::deliver::{Courier, OnDelivery};
-use crate::engine::{Engine, Wake};
+use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
 use crate::notify::{self, Notifier};
 use crate::store::Store;
@@ -25,6 +29,9 @@ use crate::tls::server::Acceptor;
 use crate::web::access::Access;
 use crate::web::server::{Protocol, Server};
 use crate::web::{Identity, Loaded, Parts, WebState};
+
+pub use self::reload::Origin;
+use self::reload::{Fixed, Reloader};
 
 /// How long requests under way may take to finish once a stop was asked for.
 const DRAIN_REQUESTS: Duration = Duration::from_secs(5);
@@ -37,8 +44,19 @@ const DRAIN_MESSAGES: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What could not be built, or a loop that ended although nobody asked it to.
-pub async fn run(config: Config, dry_run: bool, clock: Arc<dyn Clock>, stop: CancellationToken) -> anyhow::Result<()> {
-    run_on(config, dry_run, clock, stop, open_sqlite).await
+pub async fn run(start: Start, clock: Arc<dyn Clock>, stop: CancellationToken) -> anyhow::Result<()> {
+    run_on(start, clock, stop, open_sqlite).await
+}
+
+/// What a start begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// The configuration.
+    pub config: Config,
+    /// Where it came from, for reloads.
+    pub origin: Origin,
+    /// Whether nothing may be done and nobody told.
+    pub dry_run: bool,
 }
 
 /// Like [`run`], on whatever store `open` opens at the configured place. It may take its time: it has a thread of its own.
@@ -46,32 +64,31 @@ pub async fn run(config: Config, dry_run: bool, clock: Arc<dyn Clock>, stop: Can
 /// # Errors
 /// As [`run`].
 pub async fn run_on(
-    config: Config,
-    dry_run: bool,
+    start: Start,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
     open: impl FnOnce(&StoreLocation, Options) -> Result<Arc<dyn Store>, OpenError> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let (protocol, access) = door(&config)?;
+    let Start { config, origin, dry_run } = start;
+    let protocol = protocol(&config)?;
+    let verified_clients = protocol.tls.as_ref().is_some_and(|tls| tls.verifies_clients());
     let server = Server::bind(config.web.listen_address).await?.with_protocol(protocol);
     let address = server.local_addr();
+    let Built { loaded, equipment, notifiers } = build(&config, dry_run, verified_clients, &clock)?;
+    let rules = loaded.rules.rules().len();
     let metrics = Arc::new(Metrics::new(clock.now()));
-    let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(&config, &clock)? };
-    let policy = Arc::new(Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run });
     let wake = Wake::default();
+    let (reloads, asks) = mpsc::channel(reload::MAX_ASKS);
     let identity = Identity { store: store_name(&config.store, dry_run), started_at: clock.now() };
-    let web = WebState::new(
-        Parts {
-            clock: Arc::clone(&clock),
-            ids: Ids::time_ordered(Arc::clone(&clock)),
-            metrics: Arc::clone(&metrics),
-            wake: Arc::clone(&wake.heals),
-            access,
-            max_body_bytes: config.web.max_body_bytes,
-            identity,
-        },
-        Loaded { rules: Arc::new(config.rules.clone()), policy: Arc::clone(&policy) },
-    );
+    let parts = Parts {
+        clock: Arc::clone(&clock),
+        ids: Ids::time_ordered(Arc::clone(&clock)),
+        metrics: Arc::clone(&metrics),
+        wake: Arc::clone(&wake.heals),
+        reloads,
+        identity,
+    };
+    let web = WebState::new(parts, loaded);
     tracing::info!(%address, tls = config.web_file.tls.is_some(), "listening");
 
     // The door answers while the store is still being opened: 503, so that Alertmanager comes again.
@@ -86,37 +103,33 @@ pub async fn run_on(
     let store = open_store(open, &config.store, dry_run, &metrics).await?;
     let engine = Arc::new(Engine {
         store: Arc::clone(&store),
-        actions,
+        equipment: ArcSwap::from_pointee(equipment),
         clock: Arc::clone(&clock),
-        policy,
         wake: wake.clone(),
         metrics: Arc::clone(&metrics),
         attempts: TaskTracker::new(),
         stop: CancellationToken::new(),
     });
-    let courier = Courier::new(Arc::clone(&store), notifiers, clock, Arc::clone(&wake.messages), on_delivery(metrics));
+    let notifiers = Arc::new(ArcSwap::from_pointee(notifiers));
+    let told = on_delivery(metrics);
+    let messages = Arc::clone(&wake.messages);
+    let courier = Courier::new(Arc::clone(&store), Arc::clone(&notifiers), Arc::clone(&clock), messages, told);
     let stop_courier = CancellationToken::new();
     loops.spawn("heals", Arc::clone(&engine).schedule());
-    loops.spawn("upkeep", Arc::clone(&engine).upkeep(config.history));
+    loops.spawn("upkeep", Arc::clone(&engine).upkeep());
     loops.spawn("messages", courier.run(stop_courier.clone(), DRAIN_MESSAGES));
-    web.open(Arc::clone(&store));
-    tracing::info!(rules = config.rules.rules().len(), dry_run, version = env!("CARGO_PKG_VERSION"), "ready");
+    let fixed = Fixed::of(config, verified_clients);
+    let reloader = Reloader { origin, fixed, dry_run, clock, web: web.clone(), engine: Arc::clone(&engine), notifiers };
+    loops.spawn("reloads", reloader.run(asks, stop_web.clone()));
+    web.open(store);
+    tracing::info!(rules, dry_run, version = env!("CARGO_PKG_VERSION"), "ready");
 
     let early = tokio::select! {
         () = stop.cancelled() => None,
         name = loops.ended() => Some(name),
     };
     stop_web.cancel();
-    loops.wait_for("web").await;
-    engine.stop.cancel();
-    engine.attempts.close();
-    if tokio::time::timeout(DRAIN_ATTEMPTS, engine.attempts.wait()).await.is_err() {
-        tracing::warn!(attempts = engine.attempts.len(), "actions still run; the next start takes them over");
-    }
-    stop_courier.cancel();
-    loops.wait_for("messages").await;
-    store.close().await;
-    tracing::info!("stopped");
+    drain(&mut loops, &engine, &stop_courier).await;
     match early {
         None => Ok(()),
         Some(name) => {
@@ -125,14 +138,47 @@ pub async fn run_on(
     }
 }
 
-/// How the door speaks and whom it lets in.
-fn door(config: &Config) -> anyhow::Result<(Protocol, Access)> {
+/// Finishes what is under way, in the order of the way of an alert. The door has been told to close.
+async fn drain(loops: &mut Loops, engine: &Engine, stop_courier: &CancellationToken) {
+    loops.wait_for("web").await;
+    engine.stop.cancel();
+    engine.attempts.close();
+    if tokio::time::timeout(DRAIN_ATTEMPTS, engine.attempts.wait()).await.is_err() {
+        tracing::warn!(attempts = engine.attempts.len(), "actions still run; the next start takes them over");
+    }
+    stop_courier.cancel();
+    loops.wait_for("messages").await;
+    engine.store.close().await;
+    tracing::info!("stopped");
+}
+
+/// What a configuration becomes; a start and a reload build the same.
+struct Built {
+    loaded: Loaded,
+    equipment: Equipment,
+    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+}
+
+fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
+    let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(config, clock)? };
+    let policy = Arc::new(Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run });
+    let access = Access::new(&config.web.bearer_tokens)
+        .with_users(config.web_file.users.clone())
+        .with_verified_clients(verified_clients);
+    let loaded = Loaded {
+        rules: Arc::new(config.rules.clone()),
+        policy: Arc::clone(&policy),
+        access: Arc::new(access),
+        max_body_bytes: config.web.max_body_bytes,
+    };
+    Ok(Built { loaded, equipment: Equipment { actions, policy, history: config.history }, notifiers })
+}
+
+/// How the door speaks.
+fn protocol(config: &Config) -> anyhow::Result<Protocol> {
     let file = &config.web_file;
     let tls = file.tls.clone().map(Acceptor::load).transpose().context("tls_server_config")?.map(Arc::new);
-    let access = Access::new(&config.web.bearer_tokens)
-        .with_users(file.users.clone())
-        .with_verified_clients(tls.as_ref().is_some_and(|tls| tls.verifies_clients()));
-    Ok((Protocol { tls, http2: file.http2, headers: file.headers.clone() }, access))
+    Ok(Protocol { tls, http2: file.http2, headers: file.headers.clone() })
 }
 
 fn on_delivery(metrics: Arc<Metrics>) -> OnDelivery {

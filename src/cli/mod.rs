@@ -9,9 +9,11 @@ mod serve;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::Origin;
 use crate::config::{Config, LoadOptions};
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -111,11 +113,18 @@ impl Flags {
 
     /// Loads the configuration; prints what is wrong with it to standard error.
     fn load(&self) -> Result<Config, Exit> {
+        self.load_with_origin().map(|(config, _)| config)
+    }
+
+    /// As [`Flags::load`], with where it came from.
+    fn load_with_origin(&self) -> Result<(Config, Origin), Exit> {
         let is_terminal = std::io::stderr().is_terminal();
-        match Config::load(&self.load_options()) {
+        let options = self.load_options();
+        let (loaded, sources) = Config::load_noting(&options);
+        match loaded {
             Ok((config, warnings)) => {
                 eprint!("{}", warnings.render(is_terminal));
-                Ok(config)
+                Ok((config, Origin { options, sources, hang_up: Arc::default() }))
             }
             Err(problems) => {
                 eprint!("{}", problems.render(is_terminal));

@@ -1,21 +1,23 @@
 //! `autoheal serve`: the daemon.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Flags};
-use crate::app;
+use crate::app::{self, Start};
 use crate::clock::SystemClock;
 use crate::telemetry;
 
-/// Loads, runs, and stops on SIGTERM or SIGINT; a second signal ends the process at once.
+/// Loads, runs, reloads on SIGHUP, and stops on SIGTERM or SIGINT; a second one of these ends the process at once.
 pub fn run(flags: &Flags) -> Exit {
     let clock = Arc::new(SystemClock);
     telemetry::init_logs(flags.log_level, flags.log_format, clock.clone());
-    let config = match flags.load() {
-        Ok(config) => config,
+    let (config, origin) = match flags.load_with_origin() {
+        Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -26,10 +28,12 @@ pub fn run(flags: &Flags) -> Exit {
         }
     };
     let stop = CancellationToken::new();
+    let hang_up = Arc::clone(&origin.hang_up);
+    let start = Start { config, origin, dry_run: flags.dry_run };
     let ended = runtime.block_on(async {
-        let signals = stop_on_signals(stop.clone());
+        let signals = obey_signals(stop.clone(), hang_up);
         tokio::select! {
-            ended = app::run(config, flags.dry_run, clock, stop) => ended,
+            ended = app::run(start, clock, stop) => ended,
             error = signals => Err(error),
         }
     });
@@ -44,19 +48,25 @@ pub fn run(flags: &Flags) -> Exit {
     }
 }
 
-/// The first signal asks for a stop; the second one is the answer to a stop that takes too long.
-async fn stop_on_signals(stop: CancellationToken) -> anyhow::Error {
-    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) = match signals {
+/// The first signal to stop asks for a stop; the second one is the answer to a stop that takes too long.
+async fn obey_signals(stop: CancellationToken, hang_up: Arc<Notify>) -> anyhow::Error {
+    let listen = || -> io::Result<_> {
+        Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+    };
+    let (mut terminate, mut interrupt, mut reload) = match listen() {
         Ok(signals) => signals,
         Err(error) => return anyhow::Error::new(error).context("signals cannot be listened for"),
     };
-    for round in 0.. {
+    loop {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
+            _ = reload.recv() => {
+                hang_up.notify_one();
+                continue;
+            }
         };
-        if round > 0 {
+        if stop.is_cancelled() {
             return anyhow::anyhow!(
                 "{name} came again while stopping; ended at once, the next start resumes what was running"
             );
@@ -64,5 +74,4 @@ async fn stop_on_signals(stop: CancellationToken) -> anyhow::Error {
         tracing::info!(signal = name, "stopping");
         stop.cancel();
     }
-    unreachable!("the loop above only ends by returning")
 }

@@ -160,6 +160,18 @@ impl Diagnostic {
     }
 }
 
+/// On one line, without the text of the file, which may hold a secret somebody wrote into it.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.message)?;
+        let notes = [Some(&self.label).filter(|label| !label.is_empty()), self.help.as_ref()];
+        notes.into_iter().flatten().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
 /// All problems found in one go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnostics(Vec<Diagnostic>);

@@ -1,8 +1,11 @@
 //! Which files are read, in which order.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::sources::Sources;
 
 /// Larger files are refused before they are parsed.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
@@ -14,21 +17,29 @@ const MAX_DEPTH: usize = 16;
 pub(super) type Unreadable = (PathBuf, io::Error);
 
 /// A file as it is, or the `*.yml` and `*.yaml` of a directory in name order, without those further below.
-pub(super) fn config_files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+pub(super) fn config_files(path: &Path, sources: &RefCell<Sources>) -> Result<Vec<PathBuf>, Unreadable> {
     let mut files = Vec::new();
-    collect(path, 0, false, &mut files)?;
+    collect(path, 0, false, &mut files, sources)?;
     Ok(files)
 }
 
 /// A file as it is, or every `*.yml` and `*.yaml` at or below a directory in name order. Rule tests (`*.test.yml`) are
 /// left out.
-pub(super) fn rule_files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+pub(super) fn rule_files(path: &Path, sources: &RefCell<Sources>) -> Result<Vec<PathBuf>, Unreadable> {
     let mut files = Vec::new();
-    collect(path, 0, true, &mut files)?;
+    collect(path, 0, true, &mut files, sources)?;
     Ok(files)
 }
 
-fn collect(path: &Path, depth: usize, recursive: bool, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+fn collect(
+    path: &Path,
+    depth: usize,
+    recursive: bool,
+    files: &mut Vec<PathBuf>,
+    sources: &RefCell<Sources>,
+) -> Result<(), Unreadable> {
+    // Directories too: they change when a file comes or goes.
+    sources.borrow_mut().note(path.to_owned());
     let unreadable = |error| (path.to_owned(), error);
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         // A file that is named itself is read whatever its name; in a directory only YAML is ours.
@@ -55,7 +66,7 @@ fn collect(path: &Path, depth: usize, recursive: bool, files: &mut Vec<PathBuf>)
         }
         // A dangling link with another ending is none of our business.
         if entry.exists() || is_yaml(&entry) {
-            collect(&entry, depth + 1, recursive, files)?;
+            collect(&entry, depth + 1, recursive, files, sources)?;
         }
     }
     Ok(())
@@ -91,9 +102,10 @@ mod tests {
         let names = |files: Vec<PathBuf>| -> Vec<_> {
             files.iter().map(|file| file.strip_prefix(root.path()).unwrap().display().to_string()).collect()
         };
-        assert_eq!(names(rule_files(root.path()).unwrap()), ["a.yml", "b.yaml", "sub/z.yml"]);
-        assert_eq!(names(config_files(root.path()).unwrap()), ["a.yml", "b.yaml"]);
-        assert_eq!(names(rule_files(&root.path().join("a.test.yml")).unwrap()), ["a.test.yml"]);
-        assert_eq!(rule_files(&root.path().join("none")).unwrap_err().1.kind(), io::ErrorKind::NotFound);
+        let sources = RefCell::default();
+        assert_eq!(names(rule_files(root.path(), &sources).unwrap()), ["a.yml", "b.yaml", "sub/z.yml"]);
+        assert_eq!(names(config_files(root.path(), &sources).unwrap()), ["a.yml", "b.yaml"]);
+        assert_eq!(names(rule_files(&root.path().join("a.test.yml"), &sources).unwrap()), ["a.test.yml"]);
+        assert_eq!(rule_files(&root.path().join("none"), &sources).unwrap_err().1.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -11,6 +11,7 @@ use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
+use super::sources::Sources;
 use super::yaml::{self, Kind, Node};
 use super::{Config, WebFile, docker, files, rules, web, web_file};
 use crate::domain::rule::{HealRule, RuleSet};
@@ -55,15 +56,21 @@ impl Config {
     /// # Errors
     /// Every problem of every file, when at least one is an error.
     pub fn load(options: &LoadOptions) -> Result<(Self, Diagnostics), Diagnostics> {
-        let problems = RefCell::new(Diagnostics::default());
-        let loader = Loader { options, problems: &problems, secrets: read_secrets(options, &problems) };
-        let config = loader.load();
+        Self::load_noting(options).0
+    }
+
+    /// As [`Config::load`], and says what was read for it, whether that went well or not.
+    pub fn load_noting(options: &LoadOptions) -> (Result<(Self, Diagnostics), Diagnostics>, Sources) {
+        let (problems, sources) = (RefCell::new(Diagnostics::default()), RefCell::new(Sources::default()));
+        let secrets = read_secrets(options, &problems, &sources);
+        let config = Loader { options, problems: &problems, secrets, sources: &sources }.load();
         let mut problems = problems.into_inner();
         problems.sort();
-        match config {
+        let loaded = match config {
             Some(config) if !problems.has_errors() => Ok((config, problems)),
             _ => Err(problems),
-        }
+        };
+        (loaded, sources.into_inner())
     }
 }
 
@@ -74,6 +81,7 @@ struct Loader<'o> {
     options: &'o LoadOptions,
     problems: &'o RefCell<Diagnostics>,
     secrets: Option<Secrets>,
+    sources: &'o RefCell<Sources>,
 }
 
 impl Loader<'_> {
@@ -127,21 +135,26 @@ impl Loader<'_> {
             .unwrap_or_default()
     }
 
+    fn note(&self, path: &Path) {
+        self.sources.borrow_mut().note(path.to_owned());
+    }
+
     fn push(&self, diagnostic: Diagnostic) {
         self.problems.borrow_mut().push(diagnostic);
     }
 
     fn reader<'r>(&'r self, file: &'r Arc<SourceFile>) -> Reader<'r> {
-        Reader { file, secrets: self.secrets.as_ref(), problems: self.problems }
+        Reader { file, secrets: self.secrets.as_ref(), problems: self.problems, sources: self.sources }
     }
 
     fn config_paths(&self) -> Vec<PathBuf> {
         let directory = &self.options.working_dir;
         if self.options.config_files.is_empty() {
             let default = directory.join(DEFAULT_CONFIG_FILE);
+            self.note(&default);
             return if default.exists() { vec![default] } else { Vec::new() };
         }
-        let expand = |path: &PathBuf| match files::config_files(&directory.join(path)) {
+        let expand = |path: &PathBuf| match files::config_files(&directory.join(path), self.sources) {
             Ok(files) => files,
             Err((path, error)) => {
                 self.push(self.unreadable(&path, &error));
@@ -206,14 +219,14 @@ impl Loader<'_> {
         let mut found = Vec::new();
         if let Some(paths) = &self.options.rule_files {
             for path in paths {
-                match files::rule_files(&directory.join(path)) {
+                match files::rule_files(&directory.join(path), self.sources) {
                     Ok(files) => found.extend(files),
                     Err((path, error)) => self.push(self.unreadable(&path, &error)),
                 }
             }
         } else if let Some(paths) = &sections.rule_files {
             for RulePath { path, place } in paths {
-                match files::rule_files(path) {
+                match files::rule_files(path, self.sources) {
                     Ok(files) => found.extend(files),
                     Err((path, error)) => {
                         let place = Some(place.clone());
@@ -238,7 +251,7 @@ impl Loader<'_> {
             Some(path) => path.parent().unwrap_or(Path::new("")),
             None => &self.options.working_dir,
         };
-        match files::rule_files(&directory.join(DEFAULT_RULES)) {
+        match files::rule_files(&directory.join(DEFAULT_RULES), self.sources) {
             Ok(files) => files,
             Err((_, error)) if error.kind() == io::ErrorKind::NotFound && may_have_rules => Vec::new(),
             Err((path, error)) => {
@@ -255,6 +268,7 @@ impl Loader<'_> {
     }
 
     fn read(&self, path: PathBuf) -> Option<Document> {
+        self.note(&path);
         let text = files::read(&path).map_err(|error| self.push(self.unreadable(&path, &error))).ok()?;
         let name = self.name(&path);
         yaml::read(path, name, text).map_err(|diagnostic| self.push(diagnostic)).ok()
@@ -271,10 +285,11 @@ impl Loader<'_> {
 }
 
 /// Reads the secrets; `None` when that failed, which is then an error.
-fn read_secrets(options: &LoadOptions, problems: &RefCell<Diagnostics>) -> Option<Secrets> {
+fn read_secrets(options: &LoadOptions, problems: &RefCell<Diagnostics>, sources: &RefCell<Sources>) -> Option<Secrets> {
     let variable = options.environment.get("AUTOHEAL_SECRETS_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = options.secrets_file.clone().or(variable).map(|path| options.working_dir.join(path));
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_SECRETS_FILE));
+    sources.borrow_mut().note(path.clone());
     match Secrets::read(&path, options.insecure_secrets) {
         Ok(secrets) => Some(secrets),
         // Nobody asked for the default file, so it need not be there.
@@ -297,7 +312,7 @@ fn read_secrets(options: &LoadOptions, problems: &RefCell<Diagnostics>) -> Optio
 pub fn sort_paths(paths: &[PathBuf], working_dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let expand = |path: &PathBuf| {
         let path = working_dir.join(path);
-        files::rule_files(&path).unwrap_or_else(|_| vec![path])
+        files::rule_files(&path, &RefCell::default()).unwrap_or_else(|_| vec![path])
     };
     paths.iter().flat_map(expand).partition(|path| {
         let document = files::read(path).ok().and_then(|text| yaml::read(path.clone(), String::new(), text).ok());

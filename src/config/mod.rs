@@ -17,6 +17,7 @@ mod reference;
 mod rules;
 mod scalars;
 mod sections;
+mod sources;
 mod steps;
 mod suggest;
 mod web;
@@ -39,6 +40,7 @@ use crate::tls::server::ServerTls;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
+pub use self::sources::Sources;
 
 /// The ancestor's port.
 const DEFAULT_PORT: u16 = 9099;
@@ -87,7 +89,7 @@ pub struct WebSettings {
 }
 
 /// Web interface settings from the file that exporter-toolkit's format is for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebFile {
     /// TLS; without it, plain text.
     pub tls: Option<ServerTls>,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
+use super::sources::Sources;
 use super::suggest;
 use super::yaml::{Kind, Node};
 use crate::secret::Secrets;
@@ -58,6 +59,8 @@ pub(super) struct Reader<'a> {
     /// `None` when the secrets themselves could not be read, which is an error of its own.
     pub secrets: Option<&'a Secrets>,
     pub problems: &'a RefCell<Diagnostics>,
+    /// Where files named by values are noted.
+    pub sources: &'a RefCell<Sources>,
 }
 
 impl Reader<'_> {

@@ -154,6 +154,7 @@ impl Reader<'_> {
     /// A file that exists, relative to this file's directory.
     pub fn existing_file(&self, node: &Node) -> Option<PathBuf> {
         let path = self.file.path().parent().unwrap_or(Path::new("")).join(self.text(node)?);
+        self.sources.borrow_mut().note(path.clone());
         match std::fs::metadata(&path) {
             Ok(found) if found.is_file() => Some(path),
             Ok(_) => {

@@ -33,7 +33,7 @@ impl Engine {
 
     async fn carry_out(&self, heal: Heal) -> Result<(), NotOurs> {
         let (Some(attempt), Some(step)) = (heal.attempt(), heal.current_step()) else { return Err(NotOurs) };
-        let Some(action) = self.actions.as_ref().map(|actions| actions.of(&step.action)) else {
+        let Some(action) = self.equipment.load().actions.as_ref().map(|actions| actions.of(&step.action)) else {
             tracing::error!(heal = %heal.id, "an attempt began in a dry run; it is left alone");
             return Err(NotOurs);
         };
@@ -111,7 +111,7 @@ impl Engine {
     /// Commits news of the attempt, again and again while the store refuses: nothing goes on before it is on record.
     async fn commit(&self, heal: HealId, event: Event) -> Result<Heal, NotOurs> {
         loop {
-            match self.store.record(Arc::clone(&self.policy), heal, event.clone(), self.clock.now()).await {
+            match self.store.record(self.policy(), heal, event.clone(), self.clock.now()).await {
                 Ok((Some(stored), reason)) if !is_over(&reason) => {
                     self.changed(&stored);
                     self.wake.messages.notify_one();

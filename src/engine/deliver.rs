@@ -16,6 +16,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -66,10 +67,13 @@ impl Delivery {
 /// Is told of every try: the channel's name and what became of it.
 pub type OnDelivery = Arc<dyn Fn(&str, Delivery) + Send + Sync>;
 
+/// The notifier of every channel, by the channel's name; a reload replaces all of them at once.
+pub type Notifiers = Arc<ArcSwap<BTreeMap<String, Arc<dyn Notifier>>>>;
+
 /// Carries messages from the outbox to their channels.
 pub struct Courier {
     store: Arc<dyn Store>,
-    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    notifiers: Notifiers,
     clock: Arc<dyn Clock>,
     wake: Arc<Notify>,
     on_delivery: OnDelivery,
@@ -90,7 +94,7 @@ impl Courier {
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
-        notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+        notifiers: Notifiers,
         clock: Arc<dyn Clock>,
         wake: Arc<Notify>,
         on_delivery: OnDelivery,
@@ -209,7 +213,7 @@ impl Courier {
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
-        let Some(notifier) = self.notifiers.get(&outgoing.channel) else {
+        let Some(notifier) = self.notifiers.load().get(&outgoing.channel).map(Arc::clone) else {
             let error = "the configuration has no such channel any more".to_owned();
             return Err(NotifyError::Permanent { error });
         };

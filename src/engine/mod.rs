@@ -9,7 +9,9 @@ pub mod schedule;
 pub mod upkeep;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,16 +32,24 @@ pub struct Wake {
     pub messages: Arc<Notify>,
 }
 
+/// What the configuration makes of the engine.
+pub struct Equipment {
+    /// What can be done to the world; `None` in a dry run, where nothing that can act is even built.
+    pub actions: Option<Actions>,
+    /// What holds for all heals.
+    pub policy: Arc<Policy>,
+    /// How long ended heals are kept.
+    pub history: Duration,
+}
+
 /// What the engine's loops share.
 pub struct Engine {
     /// The durable memory.
     pub store: Arc<dyn Store>,
-    /// What can be done to the world; `None` in a dry run, where nothing that can act is even built.
-    pub actions: Option<Actions>,
+    /// What a reload replaces as a whole. An attempt under way keeps the action it began with.
+    pub equipment: ArcSwap<Equipment>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What holds for all heals.
-    pub policy: Arc<Policy>,
     /// Wake-ups.
     pub wake: Wake,
     /// Numbers for operators.
@@ -51,6 +61,10 @@ pub struct Engine {
 }
 
 impl Engine {
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.equipment.load().policy)
+    }
+
     /// Tells the log and the metrics how a heal now stands.
     fn changed(&self, heal: &Heal) {
         telemetry::heal_changed(&self.metrics, heal);

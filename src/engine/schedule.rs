@@ -72,7 +72,7 @@ impl Engine {
     async fn advance(self: &Arc<Self>) -> Result<Option<Timestamp>, StoreError> {
         loop {
             let now = self.clock.now();
-            let advanced = self.store.advance_due(Arc::clone(&self.policy), BATCH, now).await?;
+            let advanced = self.store.advance_due(self.policy(), BATCH, now).await?;
             for heal in &advanced.changed {
                 self.changed(heal);
             }

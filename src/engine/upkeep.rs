@@ -11,8 +11,8 @@ const LEASE_RENEWAL: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
 impl Engine {
-    /// Runs until told to stop. Ended heals are kept for `history`.
-    pub async fn upkeep(self: Arc<Self>, history: Duration) {
+    /// Runs until told to stop.
+    pub async fn upkeep(self: Arc<Self>) {
         let mut lease = tokio::time::interval(LEASE_RENEWAL);
         let mut prune = tokio::time::interval(PRUNE_EVERY);
         lease.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -21,7 +21,7 @@ impl Engine {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 _ = lease.tick() => self.renew().await,
-                _ = prune.tick() => self.prune(history).await,
+                _ = prune.tick() => self.prune().await,
             }
         }
     }
@@ -32,8 +32,8 @@ impl Engine {
         }
     }
 
-    async fn prune(&self, history: Duration) {
-        let before = self.clock.now() - history;
+    async fn prune(&self) {
+        let before = self.clock.now() - self.equipment.load().history;
         loop {
             match self.store.prune(before).await {
                 Ok(0) => return,

@@ -109,6 +109,8 @@ pub struct Metrics {
     notifications_failed: Counters<FailureLabels>,
     store_commit_seconds: Histogram,
     exposed: Gauge,
+    config_successful: Gauge,
+    config_success_time: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -136,9 +138,12 @@ impl Metrics {
             // From a tenth of a millisecond, a fast disk, to 6.5 s, a disk in trouble.
             store_commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 17)),
             exposed: Gauge::default(),
+            config_successful: Gauge::default(),
+            config_success_time: Gauge::default(),
         };
         metrics.register(started);
         metrics.start_at_zero();
+        metrics.config_loaded(Some(started));
         metrics
     }
 
@@ -147,7 +152,7 @@ impl Metrics {
         let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") });
         r.register("autoheal_build", "The running version", build);
         let start = Gauge::<f64, AtomicU64>::default();
-        start.set(Duration::try_from(started.as_duration()).unwrap_or_default().as_secs_f64());
+        start.set(seconds(started));
         r.register("process_start_time_seconds", "When the process started, in seconds since 1970", start);
         let texts = "Alerts of accepted deliveries";
         r.register("autoheal_alerts_received", texts, self.alerts_received.clone());
@@ -171,6 +176,10 @@ impl Metrics {
         r.register("autoheal_notifications_failed", texts, self.notifications_failed.clone());
         let texts = "1 when the network can deliver alerts without a token";
         r.register("autoheal_web_exposed", texts, self.exposed.clone());
+        let texts = "1 when the last reload of the configuration put it in place, 0 when an earlier one still is";
+        r.register("autoheal_config_last_reload_successful", texts, self.config_successful.clone());
+        let texts = "When the configuration in place was read, in seconds since 1970";
+        r.register("autoheal_config_last_reload_success_timestamp_seconds", texts, self.config_success_time.clone());
         r.register("autoheal_store_commit_seconds", "How long a commit took", self.store_commit_seconds.clone());
     }
 
@@ -280,6 +289,14 @@ impl Metrics {
         self.exposed.set(exposed.into());
     }
 
+    /// The configuration was loaded at a time, or was not put in place.
+    pub fn config_loaded(&self, at: Option<Timestamp>) {
+        self.config_successful.set(at.is_some().into());
+        if let Some(at) = at {
+            self.config_success_time.set(seconds(at));
+        }
+    }
+
     /// All metrics as text of type [`CONTENT_TYPE`].
     #[must_use]
     pub fn encode(&self) -> String {
@@ -288,6 +305,10 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    Duration::try_from(at.as_duration()).unwrap_or_default().as_secs_f64()
 }
 
 /// From a tenth of a second to an hour.

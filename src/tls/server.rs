@@ -3,7 +3,6 @@
 mod clients;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,9 +12,10 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 pub use self::clients::AllowedSan;
 use crate::secret::Secret;
+use crate::stamp::Stamp;
 
 /// Text in PEM form.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// In a file, read again when it changes.
     File(PathBuf),
@@ -49,7 +49,7 @@ pub enum Version {
 }
 
 /// Options of a TLS server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {
     /// The certificate first, then what leads to its authority.
     pub cert: Source,
@@ -83,9 +83,6 @@ pub struct ServerTlsError {
 fn named(option: &str, file: Option<&PathBuf>) -> String {
     file.map_or_else(|| option.to_owned(), |file| format!("{option}_file {}", file.display()))
 }
-
-/// What tells one content of a file from another without reading it. `None` when there is no such file.
-type Stamp = Option<[i64; 6]>;
 
 /// A TLS server's options, built.
 #[derive(Debug)]
@@ -151,11 +148,7 @@ impl ServerTls {
             .into_iter()
             .flatten()
             .filter_map(|source| match source {
-                Source::File(path) => Some(fs::metadata(path).ok().map(|found| {
-                    let [device, inode, size] = [found.dev(), found.ino(), found.size()].map(u64::cast_signed);
-                    // The change time, because a copied file may bring its old modification time along.
-                    [device, inode, size, found.ctime(), found.ctime_nsec(), found.mtime()]
-                })),
+                Source::File(path) => Some(Stamp::of(path)),
                 Source::Inline(_) => None,
             })
             .collect()

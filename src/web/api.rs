@@ -124,9 +124,10 @@ async fn status(method: Method, state: WebState) -> Response {
         "store": parts.identity.store,
         "dryRun": loaded.policy.dry_run,
         "paused": null,
-        "authentication": parts.access.methods(),
+        "authentication": loaded.access.methods(),
         "exposed": state.is_exposed(),
         "rules": loaded.rules.rules().len(),
+        "lastReload": state.0.last_reload.get(),
         "heals": heals,
         "outbox": { "waiting": outbox.waiting, "dead": outbox.dead },
     });
@@ -143,7 +144,7 @@ where
     }
     let body = match body::read(&state, stream).await {
         Ok(body) => body,
-        Err(BodyError::TooLarge) => return layers::too_large(state.parts().max_body_bytes),
+        Err(BodyError::TooLarge) => return layers::too_large(state.loaded().max_body_bytes),
         Err(BodyError::Broken(error)) => {
             return reply::problem(StatusCode::BAD_REQUEST, &format!("the body could not be read: {error}"));
         }

@@ -34,7 +34,7 @@ where
     B: Buf,
 {
     pin_mut!(stream);
-    let limit = state.parts().max_body_bytes;
+    let limit = state.loaded().max_body_bytes;
     let (mut single, mut joined, mut permit) = (Bytes::new(), BytesMut::new(), None);
     while let Some(piece) = stream.next().await {
         let mut piece = piece.map_err(|error| BodyError::Broken(error.to_string()))?;

@@ -59,9 +59,9 @@ where
 
     /// The way in. An error is an answer given before the route could give one.
     async fn pass(&self, request: Request<Incoming>, peer: IpAddr) -> Result<Response, (Response, Rejection)> {
-        let parts = self.state.parts();
+        let loaded = self.state.loaded();
         let path = request.uri().path();
-        parts
+        loaded
             .access
             .check(request.method(), request.uri(), request.headers(), peer)
             .await
@@ -71,9 +71,10 @@ where
             return Ok(reply::not_found());
         }
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: u64| length > parts.max_body_bytes as u64) {
-            return Err((too_large(parts.max_body_bytes), Rejection::TooLarge));
+        if announced.is_some_and(|length: u64| length > loaded.max_body_bytes as u64) {
+            return Err((too_large(loaded.max_body_bytes), Rejection::TooLarge));
         }
+        drop(loaded);
         // A probe must not take a busy daemon for a dead one.
         let _permit = if path.starts_with("/-/") {
             None

@@ -12,6 +12,7 @@ mod health;
 mod layers;
 mod linger;
 pub mod payload;
+pub mod reload;
 mod reply;
 pub mod server;
 mod views;
@@ -20,13 +21,15 @@ mod webhook;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Notify, Semaphore};
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, Semaphore, mpsc};
 use warp::Filter;
 use warp::reply::Response;
 
 use self::access::Access;
+use self::reload::{Ask, LastReload, Latest};
 use self::webhook::Throttled;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
@@ -37,12 +40,16 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// What a reload replaces as a whole: requests take one of these and keep it to their end.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The rules.
     pub rules: Arc<RuleSet>,
     /// What holds for all heals.
     pub policy: Arc<Policy>,
+    /// Who may call what.
+    pub access: Arc<Access>,
+    /// Largest accepted body in bytes.
+    pub max_body_bytes: usize,
 }
 
 /// What the daemon says of itself in `/api/v1/status`.
@@ -64,10 +71,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Wakes the engine.
     pub wake: Arc<Notify>,
-    /// Who may call what.
-    pub access: Access,
-    /// Largest accepted body in bytes.
-    pub max_body_bytes: usize,
+    /// Takes requests for a reload.
+    pub reloads: mpsc::Sender<Ask>,
     /// Words for `/api/v1/status`.
     pub identity: Identity,
 }
@@ -80,7 +85,11 @@ struct Inner {
     parts: Parts,
     /// Empty until start-up has opened it.
     store: OnceLock<Arc<dyn Store>>,
-    loaded: RwLock<Arc<Loaded>>,
+    /// Read by every request without a lock.
+    loaded: ArcSwap<Loaded>,
+    last_reload: Latest,
+    /// Where it listens, once it does.
+    address: OnceLock<SocketAddr>,
     ready: AtomicBool,
     /// Whether anybody on the network may deliver alerts without showing who they are.
     exposed: AtomicBool,
@@ -93,10 +102,13 @@ impl WebState {
     /// A door that is not ready yet.
     #[must_use]
     pub fn new(parts: Parts, loaded: Loaded) -> Self {
+        let last_reload = Latest::started(parts.identity.started_at);
         Self(Arc::new(Inner {
             parts,
             store: OnceLock::new(),
-            loaded: RwLock::new(Arc::new(loaded)),
+            loaded: ArcSwap::from_pointee(loaded),
+            last_reload,
+            address: OnceLock::new(),
             ready: AtomicBool::new(false),
             exposed: AtomicBool::new(false),
             large_bodies: Semaphore::new(body::LARGE_BODIES),
@@ -119,20 +131,34 @@ impl WebState {
 
     /// Puts other rules in place at once. Requests under way finish with those they began with.
     pub fn replace(&self, loaded: Loaded) {
-        *self.0.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+        self.0.loaded.store(Arc::new(loaded));
+        self.judge_exposure();
+    }
+
+    /// Notes what became of a reload.
+    pub fn reloaded(&self, last: LastReload) {
+        self.0.last_reload.set(last);
     }
 
     fn loaded(&self) -> Arc<Loaded> {
-        Arc::clone(&self.0.loaded.read().unwrap_or_else(PoisonError::into_inner))
+        self.0.loaded.load_full()
     }
 
     fn is_ready(&self) -> bool {
         self.0.store.get().is_some() && self.0.ready.load(Ordering::Acquire)
     }
 
-    /// Notes where the door listens, and warns when that is beyond this machine and nobody is asked who they are.
+    /// Notes where the door listens.
     fn listens_on(&self, address: SocketAddr) {
-        let exposed = !address.ip().is_loopback() && !self.parts().access.authenticates();
+        // A door listens once; were it told twice, the first address is the one that warnings name.
+        let _ = self.0.address.set(address);
+        self.judge_exposure();
+    }
+
+    /// Warns when the door listens beyond this machine and nobody is asked who they are.
+    fn judge_exposure(&self) {
+        let Some(address) = self.0.address.get() else { return };
+        let exposed = !address.ip().is_loopback() && !self.loaded().access.authenticates();
         self.0.exposed.store(exposed, Ordering::Release);
         self.parts().metrics.set_exposed(exposed);
         if exposed {
@@ -164,6 +190,8 @@ impl WebState {
 fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + use<> {
     webhook::routes(state)
         .or(health::routes(state))
+        .unify()
+        .or(reload::routes(state))
         .unify()
         .or(api::routes(state))
         .unify()

@@ -168,7 +168,7 @@ impl Refusal {
             Self::NotReady => {
                 (Rejection::NotReady, reply::unavailable("starting up or stopping; not ready for deliveries"))
             }
-            Self::Body(BodyError::TooLarge) => (Rejection::TooLarge, layers::too_large(state.parts().max_body_bytes)),
+            Self::Body(BodyError::TooLarge) => (Rejection::TooLarge, layers::too_large(state.loaded().max_body_bytes)),
             Self::Body(BodyError::Broken(error)) => {
                 let detail = format!("the body could not be read: {error}");
                 (Rejection::BadPayload, reply::problem(StatusCode::BAD_REQUEST, &detail))

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use autoheal::clock::Clock;
 use autoheal::domain::Timestamp;
@@ -83,7 +84,9 @@ impl Bench {
         let (sender, results) = mpsc::unbounded_channel();
         let courier = Courier::new(
             Arc::clone(&store) as Arc<dyn Store>,
-            notifiers.into_iter().map(|(channel, notifier)| (channel.to_owned(), notifier)).collect(),
+            Arc::new(ArcSwap::from_pointee(
+                notifiers.into_iter().map(|(name, notifier)| (name.to_owned(), notifier)).collect(),
+            )),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::clone(&wake),
             Arc::new(move |channel, told| drop(sender.send((channel.to_owned(), told)))),

@@ -13,6 +13,7 @@ mod notify_email;
 mod notify_mailgun;
 mod notify_slack;
 mod payloads;
+mod reload;
 mod secrets;
 mod store_contract;
 mod store_sqlite;

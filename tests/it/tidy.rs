@@ -9,6 +9,7 @@ const RANKS: &[(&str, u32)] = &[
     ("domain", 0),
     ("clock", 1),
     ("secret", 1),
+    ("stamp", 1),
     ("ids", 2),
     ("tls", 2),
     ("telemetry", 2),

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use autoheal::app;
+use autoheal::app::{self, Origin, Start};
 use autoheal::clock::{Clock, SystemClock};
 use autoheal::config::{Config, LoadOptions, StoreLocation};
 use autoheal::domain::Timestamp;
@@ -114,7 +114,8 @@ pub fn obey() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (stop, mut told) = (CancellationToken::new(), signal(SignalKind::terminate()).unwrap());
-        let daemon = app::run_on(config, false, clock, stop.clone(), open);
+        let start = Start { config, origin: Origin { options, ..Origin::default() }, dry_run: false };
+        let daemon = app::run_on(start, clock, stop.clone(), open);
         let obedience = async {
             told.recv().await;
             stop.cancel();

@@ -119,6 +119,13 @@ impl Daemon {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Calls it with another token from now on.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

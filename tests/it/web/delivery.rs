@@ -1,5 +1,6 @@
 //! `POST /alerts`: what is committed, and what every other case answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use autoheal::domain::alert::AlertStatus;
@@ -266,7 +267,7 @@ async fn a_large_delivery_is_taken_whole() {
 #[tokio::test]
 async fn other_rules_are_in_place_at_once() {
     let door = Door::open().await;
-    door.state.replace(autoheal::web::Loaded::default());
+    door.state.replace(autoheal::web::Loaded { rules: Arc::default(), ..super::loaded() });
     let answer = post(door.address, "/alerts", matching()).await;
     assert_eq!(answer.json()["matched"], 0);
 }

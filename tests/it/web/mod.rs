@@ -83,16 +83,16 @@ impl Door {
         let store = Arc::new(FakeStore::default());
         let wake = Arc::new(Notify::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (reloads, _nobody) = tokio::sync::mpsc::channel(1);
         let parts = Parts {
             ids: Ids::time_ordered(Arc::clone(&clock)),
             metrics: Arc::new(Metrics::new(clock.now())),
             wake: Arc::clone(&wake),
-            access,
-            max_body_bytes: MAX_BODY,
+            reloads,
             identity: Identity { store: "sqlite:data/autoheal.db".to_owned(), started_at: clock.now() },
             clock,
         };
-        let state = WebState::new(parts, loaded());
+        let state = WebState::new(parts, Loaded { access: Arc::new(access), ..loaded() });
         state.open(Arc::clone(&store) as _);
         let server = Server::bind((interface, 0).into()).await.unwrap().with_limits(limits).with_protocol(protocol);
         let (address, stop) = (server.local_addr(), CancellationToken::new());
@@ -125,7 +125,12 @@ fn loaded() -> Loaded {
     };
     let rules =
         vec![rule("restart-ui", "alertname", "InstanceDown", vec![step]), rule("tell", "severity", "critical", vec![])];
-    Loaded { rules: Arc::new(RuleSet::new(rules)), policy: Arc::new(Policy::default()) }
+    Loaded {
+        rules: Arc::new(RuleSet::new(rules)),
+        policy: Arc::new(Policy::default()),
+        access: Arc::new(Access::new(&[])),
+        max_body_bytes: MAX_BODY,
+    }
 }
 
 fn rule(name: &str, label: &str, pattern: &str, steps: Vec<Step>) -> HealRule {
