@@ -11,6 +11,7 @@ use autoheal::domain::matcher::Matcher;
 use autoheal::domain::regex::Regex;
 use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RuleSet};
 use autoheal::domain::template::{AlertContext, Template};
+use autoheal::domain::time_interval::Schedule;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
 fn alert(instance: usize) -> Alert {
@@ -44,6 +45,7 @@ fn rule(number: usize, selector: AlertSelector) -> HealRule {
         continue_matching: true,
         mode: Mode::Act,
         hold_for: Duration::ZERO,
+        schedule: Schedule::default(),
         throttle: Duration::ZERO,
         steps: Vec::new(),
         receivers: Vec::new(),

@@ -98,6 +98,7 @@ impl Loader<'_> {
         if incomplete {
             sections.host_names.mark_incomplete();
             sections.receiver_names.mark_incomplete();
+            sections.time_intervals.mark_incomplete();
         }
         if sections.host_names.is_empty() {
             self.add_local_host(&mut sections);
@@ -190,6 +191,7 @@ impl Loader<'_> {
             hosts: &sections.host_names,
             receivers: &sections.receiver_names,
             default_receivers,
+            times: &sections.time_intervals,
             throttle: sections.throttle,
         };
         let mut names = Names::new("rule");

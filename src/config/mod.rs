@@ -3,7 +3,7 @@
 //!
 //! The way of a file: `files` says which ones are read, `yaml` turns each into values that know their `places`,
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
-//! `rules` with `steps`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
+//! `rules` with `steps`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
 mod diagnostic;
 mod docker;
@@ -20,6 +20,7 @@ mod sections;
 mod sources;
 mod steps;
 mod suggest;
+mod time_intervals;
 mod web;
 mod web_file;
 mod yaml;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::steps;
+use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
 use crate::domain::matcher::Matcher;
 use crate::domain::regex::Regex;
@@ -58,6 +59,8 @@ pub(super) struct Surroundings<'a> {
     pub receivers: &'a Names,
     /// Who is told when a rule does not say.
     pub default_receivers: &'a [String],
+    /// Named times.
+    pub times: &'a TimeIntervals,
     /// How long ladders are remembered when a rule does not say.
     pub throttle: Duration,
 }
@@ -80,6 +83,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     let mode = rule.get("mode").and_then(|node| read_mode(reader, node)).unwrap_or_default();
     let hold_for = rule.get("for").and_then(|node| reader.duration(node, Duration::ZERO..=LONGEST)).unwrap_or_default();
     let throttle = rule.get("throttling").and_then(|node| read_throttling(reader, node)).unwrap_or(around.throttle);
+    let schedule = around.times.schedule(reader, &rule);
     let (steps, acts) = steps::read_ladder(reader, &rule, around.hosts);
     let receivers = rule.get("receivers").map(|node| around.receivers.known_list(reader, node));
     let receivers = receivers.filter(|names| !names.is_empty()).unwrap_or_else(|| around.default_receivers.to_vec());
@@ -97,6 +101,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
         continue_matching,
         mode,
         hold_for,
+        schedule,
         throttle,
         steps: steps.into_iter().collect::<Option<Vec<Step>>>()?,
         receivers,

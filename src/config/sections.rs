@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::diagnostic::{Place, SourceFile};
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
+use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
 use super::{StoreLocation, WebSettings, docker, receivers, rules, web};
 use crate::action::container::DockerHost;
@@ -38,11 +39,10 @@ const LIMITS: Schema =
     Schema { what: "`limits`", keys: &["concurrent", "perHour"], unsupported: &["storm"], strict: false };
 
 /// Sections of the language that say nothing to this version, and what their absence means.
-const UNUSED: [(&str, &str); 4] = [
+const UNUSED: [(&str, &str); 3] = [
     ("awx", "no rule of this version launches AWX jobs"),
     ("alertmanager", "only deliveries are evidence, and silences are not asked for"),
     ("prometheus", "no evidence is asked from it"),
-    ("timeIntervals", "rules are active at all times"),
 ];
 
 const DAY: Duration = Duration::from_hours(24);
@@ -76,6 +76,7 @@ pub(super) struct Sections<'n> {
     /// Read once all receivers are known.
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub history: Duration,
+    pub time_intervals: TimeIntervals,
     /// Read once all hosts and receivers are known.
     pub rules: Vec<(&'n Arc<SourceFile>, &'n Node)>,
 }
@@ -95,6 +96,7 @@ impl<'n> Sections<'n> {
             receiver_names: Names::new("receiver"),
             default_receivers: None,
             history: 90 * DAY,
+            time_intervals: TimeIntervals::new(),
             rules: Vec::new(),
         }
     }
@@ -130,6 +132,9 @@ impl<'n> Sections<'n> {
         if let Some(node) = top.get("receivers") {
             receivers::read(reader, node, &mut self.receiver_names, &mut self.receivers);
         }
+        if let Some(node) = top.get("timeIntervals") {
+            self.time_intervals.read(reader, node);
+        }
         if let Some(history) = top.get("history").and_then(|node| reader.duration(node, DAY..=36500 * DAY)) {
             self.history = history;
         }
@@ -140,11 +145,7 @@ impl<'n> Sections<'n> {
 
 fn warn_unused(reader: &Reader<'_>, top: &Mapping<'_>, key: &str, meaning: &str) {
     let (Some(node), Some(span)) = (top.get(key), top.key_span(key)) else { return };
-    if key == "timeIntervals" {
-        reader.list(node, "time intervals");
-    } else {
-        reader.any_mapping(node, &format!("`{key}`"));
-    }
+    reader.any_mapping(node, &format!("`{key}`"));
     reader.warning(span, format!("`{key}` is read but not used by this version"), meaning);
 }
 

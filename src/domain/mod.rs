@@ -20,6 +20,7 @@ pub mod regex;
 pub mod rule;
 mod rule_index;
 pub mod template;
+pub mod time_interval;
 
 /// An instant in UTC. Always handed in, never read inside `domain`.
 pub type Timestamp = jiff::Timestamp;

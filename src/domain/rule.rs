@@ -13,6 +13,7 @@ use super::matcher::Matcher;
 use super::regex::Regex;
 use super::rule_index::RuleIndex;
 use super::template::{AlertContext, Template};
+use super::time_interval::Schedule;
 
 /// What a rule may do on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -100,6 +101,8 @@ pub struct HealRule {
     pub mode: Mode,
     /// How long the alert must keep firing here before the first action (`for`).
     pub hold_for: Duration,
+    /// When it may act.
+    pub schedule: Schedule,
     /// How long the ladder is remembered after a heal ended; zero remembers nothing.
     pub throttle: Duration,
     /// The ladder; empty for a rule that only notifies.

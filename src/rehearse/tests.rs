@@ -8,6 +8,7 @@ use crate::domain::action::{Action, ContainerSelector};
 use crate::domain::backoff::Backoff;
 use crate::domain::rule::{Step, VerifyPolicy};
 use crate::domain::template::Template;
+use crate::domain::time_interval::Schedule;
 
 fn text(source: &str) -> Template {
     Template::parse(source).unwrap()
@@ -38,6 +39,7 @@ fn rule(name: &str, alertname: &str) -> HealRule {
         continue_matching: true,
         mode: Mode::Act,
         hold_for: Duration::ZERO,
+        schedule: Schedule::default(),
         throttle: Duration::ZERO,
         steps: vec![step],
         receivers: Vec::new(),

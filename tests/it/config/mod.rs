@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 mod problems;
 mod receivers;
+mod time_intervals;
 mod web_file;
 
 pub fn place(files: &[(&str, &str)]) -> TempDir {

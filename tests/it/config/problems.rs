@@ -352,12 +352,6 @@ timeIntervals: {}
     17 | history: 0
        |          ^ expected 1d to 36500d
 
-    warning: `timeIntervals` is read but not used by this version
-      --> autoheal.yml:18:1
-       |
-    18 | timeIntervals: {}
-       | ^^^^^^^^^^^^^ rules are active at all times
-
     error: expected a list of time intervals, found a mapping
       --> autoheal.yml:18:16
        |
@@ -385,7 +379,8 @@ rules:
   labels: {alertname: X}
   batchJob: {}
 ";
-    let text = told(&[("rules/a.yml", rules)]);
+    let config = "timeIntervals: [{name: business-hours, timeIntervals: [{}]}, {name: nights, timeIntervals: [{}]}]\n";
+    let text = told(&[("autoheal.yml", config), ("rules/a.yml", rules)]);
     let refused =
         ["mode: ask", "approval", "limits", "activeTimes", "muteTimes", "awxJob", "http", "promql", "tcp", "batchJob"];
     for key in refused {

@@ -1,5 +1,6 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
+pub mod amtool;
 pub mod crash;
 pub mod daemon;
 pub mod engine;

@@ -22,6 +22,7 @@ use autoheal::domain::decide::Policy;
 use autoheal::domain::regex::Regex;
 use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RuleSet, Step, VerifyPolicy};
 use autoheal::domain::template::Template;
+use autoheal::domain::time_interval::Schedule;
 use autoheal::ids::Ids;
 use autoheal::secret::Secret;
 use autoheal::telemetry::Metrics;
@@ -145,6 +146,7 @@ fn rule(name: &str, label: &str, pattern: &str, steps: Vec<Step>) -> HealRule {
         continue_matching: true,
         mode: Mode::Act,
         hold_for: Duration::ZERO,
+        schedule: Schedule::default(),
         throttle: Duration::from_hours(1),
         steps,
         receivers: vec!["on-call".to_owned()],

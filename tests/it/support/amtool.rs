@@ -1,0 +1,33 @@
+//! Alertmanager's own tool as the judge of what Alertmanager accepts, from Debian's package.
+
+use std::fs;
+use std::process::{Command, Output};
+
+/// A whole Alertmanager configuration around some lines of it.
+pub fn configuration(lines: &str) -> String {
+    format!("route: {{receiver: nobody}}\nreceivers: [{{name: nobody}}]\n{lines}\n")
+}
+
+/// For each configuration whether Alertmanager accepts it.
+pub fn accepts(configurations: &[String]) -> Vec<bool> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("amtool");
+    command.current_dir(directory.path()).arg("check-config");
+    for (number, text) in configurations.iter().enumerate() {
+        let name = format!("{number}.yml");
+        fs::write(directory.path().join(&name), text).unwrap();
+        command.arg(name);
+    }
+    let said = String::from_utf8(run(command).stdout).unwrap();
+    let verdicts: Vec<bool> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("Checking '")?.split_once("'  "))
+        .map(|(_, verdict)| verdict.starts_with("SUCCESS"))
+        .collect();
+    assert_eq!(verdicts.len(), configurations.len(), "{said}");
+    verdicts
+}
+
+fn run(mut command: Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs what is missing"))
+}
