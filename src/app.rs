@@ -162,7 +162,7 @@ struct Built {
 fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
     let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(config, clock)? };
     let policy = Arc::new(Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run });
-    let access = Access::new(&config.web.bearer_tokens)
+    let access = Access::new(&config.web.all_tokens())
         .with_users(config.web_file.users.clone())
         .with_verified_clients(verified_clients);
     let loaded = Loaded {

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod stamp;
 pub mod telemetry;
 pub mod tls;
+pub mod token;
 
 pub mod domain;
 

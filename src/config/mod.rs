@@ -38,6 +38,7 @@ use crate::domain::rule::RuleSet;
 use crate::notify::ReceiverSettings;
 use crate::secret::Secret;
 use crate::tls::server::ServerTls;
+use crate::token::Token;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
@@ -83,8 +84,10 @@ pub enum StoreLocation {
 pub struct WebSettings {
     /// Where to listen.
     pub listen_address: SocketAddr,
-    /// Tokens accepted as `Authorization: Bearer`.
+    /// Tokens of `bearerTokens`, which are good for everything.
     pub bearer_tokens: Vec<Secret>,
+    /// Tokens of `tokens`, with names and scopes.
+    pub tokens: Vec<Token>,
     /// Largest accepted body in bytes.
     pub max_body_bytes: usize,
 }
@@ -102,6 +105,17 @@ pub struct WebFile {
     pub users: BTreeMap<String, Secret>,
 }
 
+impl WebSettings {
+    /// Every token callers may show. Those without a name of their own are known by their number.
+    #[must_use]
+    pub fn all_tokens(&self) -> Vec<Token> {
+        let numbered = self.bearer_tokens.iter().enumerate();
+        let unnamed =
+            numbered.map(|(index, value)| Token::for_everything(&format!("bearer token {}", index + 1), value.clone()));
+        unnamed.chain(self.tokens.iter().cloned()).collect()
+    }
+}
+
 impl Default for WebFile {
     fn default() -> Self {
         Self { tls: None, http2: true, headers: HeaderMap::new(), users: BTreeMap::new() }
@@ -113,6 +127,7 @@ impl Default for WebSettings {
         Self {
             listen_address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
             bearer_tokens: Vec::new(),
+            tokens: Vec::new(),
             max_body_bytes: 32 * 1024 * 1024,
         }
     }

@@ -2,12 +2,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::yaml::Node;
 use super::{DEFAULT_PORT, WebSettings};
+use crate::token::{Scope, Token};
 
-const WEB: Schema =
-    Schema { what: "`web`", keys: &["listenAddress", "bearerTokens", "maxBodyBytes"], unsupported: &[], strict: false };
+const WEB: Schema = Schema {
+    what: "`web`",
+    keys: &["listenAddress", "bearerTokens", "tokens", "maxBodyBytes"],
+    unsupported: &[],
+    strict: false,
+};
+
+const TOKEN: Schema = Schema { what: "a token", keys: &["name", "token", "scopes"], unsupported: &[], strict: true };
+
+/// Names that stories use for others than people and their tools.
+const RESERVED: [&str; 3] = ["autoheal", "alertmanager", "local"];
 
 /// A body of this size must fit into memory several times over.
 const LARGEST_BODY_BYTES: i64 = 1024 * 1024 * 1024;
@@ -26,11 +37,54 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, web: &mut WebSettings) {
     if let Some(node) = section.get("bearerTokens") {
         web.bearer_tokens = reader.list(node, "tokens").iter().filter_map(|token| reader.secret(token)).collect();
     }
+    if let Some(node) = section.get("tokens") {
+        let mut names = Names::new("token");
+        let tokens = reader.list(node, "tokens").iter();
+        web.tokens = Vec::new();
+        for node in tokens {
+            let Some(token) = read_token(reader, node, &mut names) else { continue };
+            if let Some(twin) = web.all_tokens().iter().find(|known| known.value == token.value) {
+                let message = format!("token `{}` has the same value as `{}`", token.name, twin.name);
+                reader.error(&node.span, message, "callers could not be told apart");
+            }
+            web.tokens.push(token);
+        }
+    }
     if let Some(node) = section.get("maxBodyBytes")
         && let Some(bytes) = reader.integer::<usize>(node, &(1..=LARGEST_BODY_BYTES))
     {
         web.max_body_bytes = bytes;
     }
+}
+
+fn read_token(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<Token> {
+    let fields = reader.mapping(node, &TOKEN)?;
+    let [name, value, scopes] = ["name", "token", "scopes"].map(|key| reader.require(&fields, key, TOKEN.what));
+    let name = name.and_then(|node| {
+        let name = names.claim(reader, node)?;
+        if RESERVED.contains(&name.as_str()) {
+            reader.error(
+                &node.span,
+                format!("{name:?} is who acts without a token"),
+                "stories could not tell the two apart",
+            );
+        }
+        Some(name)
+    });
+    let value = value.and_then(|node| reader.secret(node));
+    let words = Scope::ALL.map(|(word, _)| word);
+    let scopes = scopes.map(|node| {
+        let listed = reader.list(node, "scopes");
+        if listed.is_empty() {
+            reader.error(&node.span, "this token is good for nothing", format!("expected {}", words.join(", ")));
+        }
+        let scope = |node| {
+            let word = reader.choice(node, &words)?;
+            Scope::ALL.into_iter().find(|(known, _)| *known == word).map(|(_, scope)| scope)
+        };
+        listed.iter().filter_map(scope).collect()
+    });
+    Some(Token { name: name?.into(), value: value?, scopes: scopes? })
 }
 
 /// What a listen address looks like.

@@ -1,31 +1,43 @@
-//! Who may call what: bearer tokens, users with passwords, clients with certificates, loopback, and no foreign pages.
+//! Who may call what: tokens with scopes, users with passwords, clients with certificates, loopback, and no foreign pages.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use http::{Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 use warp::reply::Response;
 
 use super::basic::{Basic, Verdict};
+use super::layers::DELIVERIES;
 use super::reply;
 use crate::secret::Secret;
 use crate::telemetry::Rejection;
+use crate::token::{Caller, Scope, Token};
 
 /// The rules of the door.
 ///
-/// With tokens, `/alerts`, `/api/` and every write call ask for one; `/-/healthy`, `/-/ready` and `/metrics` stay open for
-/// probes and Prometheus. Without tokens `/alerts` is open to all (Alertmanager must get through) and every other write call is
-/// taken from loopback only, unless every connection has shown a client certificate of ours. With users, every path asks for
-/// a user or a token, health and metrics too, as in the Prometheus family. A request that a browser sent from another site's
-/// page may never write.
+/// With tokens, everything asks for one with the right scope, except `/-/healthy`, `/-/ready` and `/metrics`, which stay open
+/// for probes and Prometheus. Without tokens `/alerts` and whatever only looks are open to all (Alertmanager must get
+/// through) and every other call is taken from loopback only, unless every connection has shown a client certificate of
+/// ours. With users, every path asks for a user or a token, health and metrics too, as in the Prometheus family. A request
+/// that a browser sent from another site's page may never write.
 pub struct Access {
-    /// Digests, so that comparing takes the same time whatever the length or the first difference.
-    tokens: Vec<[u8; 32]>,
+    tokens: Vec<Known>,
     users: Option<Basic>,
-    verified_clients: bool,
+    /// Who a caller is that needs no token.
+    local: Caller,
+    stranger: Caller,
+    certified: Option<Caller>,
+}
+
+/// A token's digest, so that comparing takes the same time whatever the length or the first difference; and who shows it.
+struct Known {
+    digest: [u8; 32],
+    caller: Caller,
 }
 
 /// A request that may not pass, with the answer it gets.
@@ -36,12 +48,50 @@ pub struct Refusal {
     pub reason: Rejection,
 }
 
+/// What a call asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Nothing, unless there are users.
+    Nothing,
+    /// A token with this scope.
+    Scope(Scope),
+}
+
+impl Needs {
+    fn of(method: &Method, path: &str) -> Self {
+        let looks = method.is_safe();
+        match path {
+            "/-/healthy" | "/-/ready" | "/metrics" if looks => Self::Nothing,
+            DELIVERIES | "/api/v2/alerts" => Self::Scope(Scope::Webhook),
+            // It is a question with a body.
+            "/api/v1/plan" => Self::Scope(Scope::Read),
+            _ if looks => Self::Scope(Scope::Read),
+            _ if is_vote(path) => Self::Scope(Scope::Approve),
+            _ => Self::Scope(Scope::Admin),
+        }
+    }
+}
+
+fn is_vote(path: &str) -> bool {
+    let heal = path.strip_prefix("/api/v1/heals/").or_else(|| path.strip_prefix("/heals/"));
+    heal.and_then(|rest| rest.split_once('/')).is_some_and(|(_, verb)| matches!(verb, "approve" | "deny"))
+}
+
 impl Access {
     /// Access with these tokens, or the open rules when there are none.
     #[must_use]
-    pub fn new(tokens: &[Secret]) -> Self {
-        let tokens = tokens.iter().map(|token| Sha256::digest(token.expose()).into()).collect();
-        Self { tokens, users: None, verified_clients: false }
+    pub fn new(tokens: &[Token]) -> Self {
+        let known = |token: &Token| Known {
+            digest: Sha256::digest(token.value.expose()).into(),
+            caller: Caller::new(&token.name, &token.scopes),
+        };
+        Self {
+            tokens: tokens.iter().map(known).collect(),
+            users: None,
+            local: Caller::new("local", &[Scope::Admin]),
+            stranger: Caller::new("anybody", &[Scope::Webhook, Scope::Read]),
+            certified: None,
+        }
     }
 
     /// Asks for one of these users (name and bcrypt hash) on every path; a token will do as well. Nobody is asked when
@@ -54,15 +104,15 @@ impl Access {
 
     /// Says that nobody gets as far as a request without a client certificate of ours.
     #[must_use]
-    pub const fn with_verified_clients(mut self, verified: bool) -> Self {
-        self.verified_clients = verified;
+    pub fn with_verified_clients(mut self, verified: bool) -> Self {
+        self.certified = verified.then(|| Caller::new("client certificate", &[Scope::Admin]));
         self
     }
 
     /// Whether callers must show who they are before they may change anything.
     #[must_use]
     pub const fn authenticates(&self) -> bool {
-        !self.tokens.is_empty() || self.users.is_some() || self.verified_clients
+        !self.tokens.is_empty() || self.users.is_some() || self.certified.is_some()
     }
 
     /// How callers show who they are, in words.
@@ -71,48 +121,67 @@ impl Access {
         let methods = [
             ("bearer", !self.tokens.is_empty()),
             ("basic", self.users.is_some()),
-            ("client certificate", self.verified_clients),
+            ("client certificate", self.certified.is_some()),
         ];
         let methods: Vec<_> = methods.iter().filter(|(_, used)| *used).map(|(name, _)| *name).collect();
         if methods.is_empty() { "none".to_owned() } else { methods.join(", ") }
     }
 
-    /// Checks one request by its head.
+    /// Checks one request by its head; answers who sent it.
     ///
     /// # Errors
     /// The refusal, ready to be sent.
-    pub async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap, peer: IpAddr) -> Result<(), Refusal> {
-        let path = uri.path();
-        let writes = !method.is_safe();
-        if writes && is_foreign(uri, headers) {
+    pub async fn check(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Caller, Refusal> {
+        if !method.is_safe() && is_foreign(uri, headers) {
             let detail = "a page of another origin may not call this (the Origin header differs from Host)";
             let response = reply::problem(StatusCode::FORBIDDEN, detail);
             return Err(Refusal { response, reason: Rejection::ForeignOrigin });
         }
-        if let Some(users) = &self.users {
-            return if self.knows_token(headers) { Ok(()) } else { self.check_user(users, headers).await };
+        let needs = Needs::of(method, uri.path());
+        let caller = match (self.token(headers), &self.users) {
+            (Some(caller), _) => caller.clone(),
+            (None, Some(users)) => self.user(users, headers).await?,
+            (None, None) if !self.tokens.is_empty() => match needs {
+                Needs::Nothing => self.stranger.clone(),
+                Needs::Scope(_) => return Err(unauthorized(reply::unauthorized())),
+            },
+            (None, None) => match &self.certified {
+                Some(certified) => certified.clone(),
+                None if peer.to_canonical().is_loopback() => self.local.clone(),
+                // A stranger may deliver and look, and do nothing else, harmless or not.
+                None if !method.is_safe() && uri.path() != DELIVERIES => {
+                    return Err(unauthorized(self.forbidden(&self.stranger, Scope::Admin)));
+                }
+                None => self.stranger.clone(),
+            },
+        };
+        match needs {
+            Needs::Scope(scope) if !caller.may(scope) => Err(unauthorized(self.forbidden(&caller, scope))),
+            _ => Ok(caller),
         }
-        if !self.tokens.is_empty() {
-            let guarded = writes || path == "/alerts" || path.starts_with("/api/");
-            if guarded && !self.knows_token(headers) {
-                return Err(Refusal { response: reply::unauthorized(), reason: Rejection::Unauthorized });
-            }
-        } else if writes && path != "/alerts" && !self.verified_clients && !peer.to_canonical().is_loopback() {
-            let detail = "without authentication this is taken from loopback only; \
-                          set web.bearerTokens, or basic_auth_users in the --web-config-file, to allow it";
-            let response = reply::problem(StatusCode::FORBIDDEN, detail);
-            return Err(Refusal { response, reason: Rejection::Unauthorized });
-        }
-        Ok(())
     }
 
-    async fn check_user(&self, users: &Basic, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn forbidden(&self, caller: &Caller, scope: Scope) -> Response {
+        let detail = if self.authenticates() {
+            format!("the token {:?} has not the scope `{scope}` that this needs; see web.tokens", caller.name)
+        } else {
+            "without authentication this is taken from loopback only; \
+             set web.tokens, or basic_auth_users in the --web-config-file, to allow it"
+                .to_owned()
+        };
+        reply::problem(StatusCode::FORBIDDEN, &detail)
+    }
+
+    async fn user(&self, users: &Basic, headers: &HeaderMap) -> Result<Caller, Refusal> {
         match users.check(headers).await {
-            Verdict::Known => Ok(()),
-            Verdict::Unknown => {
-                let response = reply::unauthorized_user(!self.tokens.is_empty());
-                Err(Refusal { response, reason: Rejection::Unauthorized })
-            }
+            Verdict::Known(name) => Ok(Caller::new(&name, &[Scope::Admin])),
+            Verdict::Unknown => Err(unauthorized(reply::unauthorized_user(!self.tokens.is_empty()))),
             Verdict::Busy => {
                 let response = reply::unavailable("too many passwords are being checked");
                 Err(Refusal { response, reason: Rejection::Busy })
@@ -120,19 +189,34 @@ impl Access {
         }
     }
 
-    fn knows_token(&self, headers: &HeaderMap) -> bool {
-        let Some((scheme, token)) =
-            headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().split_at_checked("Bearer ".len()))
-        else {
-            return false;
-        };
-        if !scheme.eq_ignore_ascii_case(b"Bearer ") {
-            return false;
+    /// Whose token a request shows: as `Bearer`, or as the password of `Basic`, which is how a browser can send one.
+    fn token(&self, headers: &HeaderMap) -> Option<&Caller> {
+        if self.tokens.is_empty() {
+            return None;
         }
-        let digest: [u8; 32] = Sha256::digest(token.trim_ascii()).into();
+        let value = headers.get(AUTHORIZATION)?.as_bytes();
+        let token = if let Some(token) = after_scheme(value, b"Bearer ") {
+            Sha256::digest(token)
+        } else {
+            let credentials = STANDARD.decode(after_scheme(value, b"Basic ")?).ok()?;
+            let colon = credentials.iter().position(|byte| *byte == b':')?;
+            Sha256::digest(&credentials[colon + 1..])
+        };
+        let digest: [u8; 32] = token.into();
         // Every token is compared, so that the time does not tell which one was close.
-        self.tokens.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&digest)).into()
+        self.tokens
+            .iter()
+            .fold(None, |found, known| if known.digest.ct_eq(&digest).into() { Some(&known.caller) } else { found })
     }
+}
+
+fn after_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+    let (found, rest) = value.split_at_checked(scheme.len())?;
+    found.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii())
+}
+
+const fn unauthorized(response: Response) -> Refusal {
+    Refusal { response, reason: Rejection::Unauthorized }
 }
 
 /// Browsers name the page's origin on every request that could write; Alertmanager and command lines never send it.
@@ -160,14 +244,73 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
         // Without users nothing is ever waited for.
         match access.check(&call.0, &uri, &headers, peer.parse().unwrap()).now_or_never().unwrap() {
-            Ok(()) => 200,
+            Ok(_) => 200,
             Err(refusal) => refusal.response.status().as_u16(),
         }
     }
 
+    fn token(value: &str, scopes: &[Scope]) -> Token {
+        Token { name: format!("{value}'s").into(), value: Secret::new(value), scopes: scopes.to_vec() }
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_scopes_and_nothing_else() {
+        let tokens = Scope::ALL.map(|(word, scope)| token(word, &[scope]));
+        let access = Access::new(&tokens);
+        // What webhook, read, approve and admin are answered.
+        let table = [
+            (Method::POST, "/alerts", [200, 403, 403, 200]),
+            (Method::POST, "/api/v2/alerts", [200, 403, 403, 200]),
+            (Method::GET, "/", [403, 200, 200, 200]),
+            (Method::GET, "/api/v1/heals", [403, 200, 200, 200]),
+            (Method::POST, "/api/v1/plan", [403, 200, 200, 200]),
+            (Method::POST, "/api/v1/heals/1/approve", [403, 403, 200, 200]),
+            (Method::POST, "/heals/1/deny", [403, 403, 200, 200]),
+            (Method::POST, "/api/v1/heals/1/cancel", [403, 403, 403, 200]),
+            (Method::POST, "/api/v1/heals/1/reset", [403, 403, 403, 200]),
+            (Method::POST, "/api/v1/pause", [403, 403, 403, 200]),
+            (Method::POST, "/-/reload", [403, 403, 403, 200]),
+            (Method::DELETE, "/-/ready", [403, 403, 403, 200]),
+            (Method::GET, "/-/ready", [200, 200, 200, 200]),
+        ];
+        for (method, path, expected) in table {
+            let got = Scope::ALL.map(|(word, _)| {
+                let bearer = format!("Bearer {word}");
+                status(&access, &(method.clone(), path), &[(AUTHORIZATION, &bearer)], "10.0.0.9")
+            });
+            assert_eq!(got, expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_browser_may_send_a_token_as_a_password_under_any_name() {
+        let access = Access::new(&[token("first", &[Scope::Read])]);
+        for (credentials, expected) in
+            [("x:first", 200), (":first", 200), ("first", 401), ("first:", 401), ("x:y", 401)]
+        {
+            let basic = format!("Basic {}", STANDARD.encode(credentials));
+            let got = status(&access, &(Method::GET, "/"), &[(AUTHORIZATION, &basic)], "10.0.0.9");
+            assert_eq!(got, expected, "{credentials}");
+        }
+    }
+
+    #[test]
+    fn a_caller_is_known_by_the_name_of_its_token() {
+        let access = Access::new(&[token("first", &[Scope::Read]), token("second", &[Scope::Admin])]);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, "Bearer second".parse().unwrap())]);
+        let uri = Uri::from_static("/api/v1/pause");
+        let peer = IpAddr::from([10, 0, 0, 9]);
+        let caller = access.check(&Method::POST, &uri, &headers, peer).now_or_never().unwrap();
+        assert_eq!(caller.ok().map(|caller| caller.name), Some("second's".into()));
+        let open = Access::new(&[]);
+        let none = HeaderMap::new();
+        let local = open.check(&Method::POST, &uri, &none, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(local.now_or_never().unwrap().ok().map(|caller| caller.name), Some("local".into()));
+    }
+
     #[test]
     fn with_tokens_alerts_and_api_ask_for_one_and_probes_do_not() {
-        let access = Access::new(&[Secret::new("first"), Secret::new("second")]);
+        let access = Access::new(&[token("first", &[Scope::Admin]), token("second", &[Scope::Admin])]);
         let table: [(&str, &str, u16); 12] = [
             ("/alerts", "Bearer first", 200),
             ("/alerts", "bearer second", 200),
@@ -196,6 +339,7 @@ mod tests {
         let table = [
             (Method::POST, "/alerts", "10.0.0.9", 200),
             (Method::GET, "/api/v1/heals", "10.0.0.9", 200),
+            (Method::POST, "/api/v2/alerts", "10.0.0.9", 403),
             (Method::POST, "/api/v1/plan", "10.0.0.9", 403),
             (Method::DELETE, "/api/v1/anything", "2001:db8::1", 403),
             (Method::POST, "/api/v1/plan", "127.0.0.1", 200),
@@ -213,7 +357,7 @@ mod tests {
         let access = Access::new(&[]).with_verified_clients(true);
         assert_eq!(status(&access, &(Method::POST, "/api/v1/plan"), &[], "10.0.0.9"), 200);
         assert!(access.authenticates());
-        let access = Access::new(&[Secret::new("first")]).with_verified_clients(true);
+        let access = Access::new(&[token("first", &[Scope::Admin])]).with_verified_clients(true);
         assert_eq!(status(&access, &(Method::POST, "/alerts"), &[], "10.0.0.9"), 401, "a token is still asked for");
         assert_eq!(access.methods(), "bearer, client certificate");
     }

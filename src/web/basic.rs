@@ -29,10 +29,10 @@ pub struct Basic {
 }
 
 /// What became of a request's credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// A user with the right password.
-    Known,
+    /// This user, with the right password.
+    Known(String),
     /// No credentials, or wrong ones.
     Unknown,
     /// Too many are being compared already.
@@ -59,13 +59,13 @@ impl Basic {
         };
         let key = key(&user, hash.expose(), &password);
         if exists && self.remembers(&key) {
-            return Verdict::Known;
+            return Verdict::Known(user);
         }
         let turn = Arc::clone(&self.turns).acquire_owned();
         let Ok(Ok(turn)) = tokio::time::timeout(PATIENCE, turn).await else { return Verdict::Busy };
         // Somebody with the same credentials may have had the turn before.
         if exists && self.remembers(&key) {
-            return Verdict::Known;
+            return Verdict::Known(user);
         }
         let compared = tokio::task::spawn_blocking(move || {
             // A comparison cannot be stopped, so it keeps its turn even when the client has gone.
@@ -77,7 +77,7 @@ impl Basic {
             return Verdict::Unknown;
         }
         self.remember(key);
-        Verdict::Known
+        Verdict::Known(user)
     }
 
     fn remembers(&self, key: &[u8; 32]) -> bool {
@@ -141,8 +141,8 @@ mod tests {
         let basic_users = users(&[("prom", "p:w ü"), ("am", "other")]);
         for _ in 0..2 {
             for (head, verdict) in [
-                (basic("prom", "p:w ü"), Verdict::Known),
-                (basic("am", "other"), Verdict::Known),
+                (basic("prom", "p:w ü"), Verdict::Known("prom".to_owned())),
+                (basic("am", "other"), Verdict::Known("am".to_owned())),
                 (basic("prom", "other"), Verdict::Unknown),
                 (basic("nobody", "other"), Verdict::Unknown),
                 (basic("nobody", "p:w ü"), Verdict::Unknown),

@@ -58,10 +58,10 @@ where
     }
 
     /// The way in. An error is an answer given before the route could give one.
-    async fn pass(&self, request: Request<Incoming>, peer: IpAddr) -> Result<Response, (Response, Rejection)> {
+    async fn pass(&self, mut request: Request<Incoming>, peer: IpAddr) -> Result<Response, (Response, Rejection)> {
         let loaded = self.state.loaded();
         let path = request.uri().path();
-        loaded
+        let caller = loaded
             .access
             .check(request.method(), request.uri(), request.headers(), peer)
             .await
@@ -82,6 +82,10 @@ where
             let permit = self.in_flight.try_acquire();
             Some(permit.map_err(|_| (reply::unavailable("too many requests at once"), Rejection::Busy))?)
         };
+        // Who delivers alerts is in no story, so the busiest path does without.
+        if path != DELIVERIES {
+            request.extensions_mut().insert(caller);
+        }
         let mut routes = self.routes.clone();
         // Nothing outlives a request that a panic could leave half done: what is shared is atomic, locked or in the store.
         let call = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();

@@ -164,7 +164,7 @@ impl WebState {
         if exposed {
             tracing::warn!(
                 %address,
-                "anybody who reaches this address can deliver alerts; set web.bearerTokens, give a --web-config-file, or listen on loopback"
+                "anybody who reaches this address can deliver alerts; set web.tokens, give a --web-config-file, or listen on loopback"
             );
         }
     }

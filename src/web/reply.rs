@@ -8,6 +8,9 @@ use warp::reply::Response;
 /// Seconds after which a refused sender may come back. Alertmanager goes by its own back-off; proxies and people read it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
+/// How a browser is told that a token will do as a password.
+const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"autoheal\", charset=\"UTF-8\"");
+
 /// How a bearer token is asked for.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"autoheal\"");
 
@@ -65,11 +68,12 @@ pub fn unavailable(detail: &str) -> Response {
     response
 }
 
-/// 401 that asks for a bearer token.
+/// 401 that asks for a token; a browser asks its user for a password then, and the token will do as one.
 #[must_use]
 pub fn unauthorized() -> Response {
-    let mut response = problem(StatusCode::UNAUTHORIZED, "a bearer token of web.bearerTokens is needed");
+    let mut response = problem(StatusCode::UNAUTHORIZED, "a token of web.tokens or web.bearerTokens is needed");
     set(&mut response, WWW_AUTHENTICATE, BEARER);
+    response.headers_mut().append(WWW_AUTHENTICATE, BASIC);
     response
 }
 

@@ -12,6 +12,7 @@ const RANKS: &[(&str, u32)] = &[
     ("stamp", 1),
     ("ids", 2),
     ("tls", 2),
+    ("token", 2),
     ("telemetry", 2),
     ("store", 3),
     ("action", 3),

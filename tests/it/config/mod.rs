@@ -14,6 +14,7 @@ use tempfile::TempDir;
 mod problems;
 mod receivers;
 mod time_intervals;
+mod tokens;
 mod web_file;
 
 pub fn place(files: &[(&str, &str)]) -> TempDir {

@@ -27,6 +27,7 @@ use autoheal::ids::Ids;
 use autoheal::secret::Secret;
 use autoheal::telemetry::Metrics;
 use autoheal::tls::server::Acceptor;
+use autoheal::token::Token;
 use autoheal::web::access::Access;
 use autoheal::web::server::{Limits, Protocol, Server};
 use autoheal::web::{Identity, Loaded, Parts, WebState};
@@ -59,7 +60,7 @@ impl Door {
     }
 
     async fn on(interface: [u8; 4], limits: Limits, tokens: &[&str], drain: Duration) -> Self {
-        let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(*token)).collect();
+        let tokens: Vec<_> = tokens.iter().map(|token| Token::for_everything(token, Secret::new(*token))).collect();
         Self::speaking(Protocol::default(), Access::new(&tokens), interface, limits, drain).await
     }
 
@@ -71,7 +72,7 @@ impl Door {
         let (config, _) = Config::load(&LoadOptions { web_config_file, ..options }).expect("the file is right");
         let file = config.web_file;
         let tls = file.tls.map(|tls| Arc::new(Acceptor::load(tls).unwrap()));
-        let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(*token)).collect();
+        let tokens: Vec<_> = tokens.iter().map(|token| Token::for_everything(token, Secret::new(*token))).collect();
         let access = Access::new(&tokens)
             .with_users(file.users)
             .with_verified_clients(tls.as_ref().is_some_and(|tls| tls.verifies_clients()));
