@@ -9,7 +9,7 @@ use autoheal::domain::Timestamp;
 use autoheal::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use autoheal::domain::matcher::Matcher;
 use autoheal::domain::regex::Regex;
-use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RuleSet};
+use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RulePolicy, RuleSet};
 use autoheal::domain::template::{AlertContext, Template};
 use autoheal::domain::time_interval::Schedule;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -38,6 +38,7 @@ fn alert(instance: usize) -> Alert {
 
 fn rule(number: usize, selector: AlertSelector) -> HealRule {
     HealRule {
+        policy: RulePolicy::default(),
         name: format!("rule-{number}"),
         description: String::new(),
         runbook: None,

@@ -18,6 +18,7 @@ use crate::action::Actions;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
 use crate::domain::decide::Policy;
+use crate::engine::cancels::Cancels;
 use crate::engine::deliver::{Courier, OnDelivery};
 use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
@@ -107,6 +108,7 @@ pub async fn run_on(
         clock: Arc::clone(&clock),
         wake: wake.clone(),
         metrics: Arc::clone(&metrics),
+        cancels: Cancels::default(),
         attempts: TaskTracker::new(),
         stop: CancellationToken::new(),
     });
@@ -161,7 +163,9 @@ struct Built {
 
 fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
     let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(config, clock)? };
-    let policy = Arc::new(Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run });
+    let rules = config.rules.policies();
+    let receivers = notify::channels(&config.receivers);
+    let policy = Arc::new(Policy { limits: config.limits, rules, receivers, dry_run });
     let access = Access::new(&config.web.all_tokens())
         .with_users(config.web_file.users.clone())
         .with_verified_clients(verified_clients);

@@ -24,6 +24,8 @@ use crate::domain::rule::{AlertSelector, HealRequest, HealRule, Mode, RuleSet};
 pub enum Verdict {
     /// It would act.
     Act,
+    /// It would ask a person first.
+    Ask,
     /// It would only record what it would do.
     Shadow,
     /// It would tell people.
@@ -42,6 +44,7 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Act => "act",
+            Self::Ask => "ask",
             Self::Shadow => "shadow",
             Self::Notify => "notify",
             Self::NoMatch => "no-match",
@@ -166,6 +169,7 @@ fn judge(policy: &Policy, alert: &Alert, request: &HealRequest, now: Timestamp) 
         Some(Outcome::Shadowed) => Verdict::Shadow,
         _ if policy.dry_run || request.mode == Mode::Shadow => Verdict::Shadow,
         _ if notifies => Verdict::Notify,
+        _ if request.mode == Mode::Ask => Verdict::Ask,
         _ => Verdict::Act,
     };
     (verdict, reason)

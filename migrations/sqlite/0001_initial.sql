@@ -58,6 +58,13 @@ CREATE TABLE attempt (
 
 CREATE INDEX attempt_started ON attempt (started_at);
 
+-- Until these end nothing new starts of what they cover. There are never many.
+CREATE TABLE pause (
+    id    TEXT    NOT NULL PRIMARY KEY,
+    until INTEGER NOT NULL,
+    doc   TEXT    NOT NULL
+) STRICT;
+
 -- Messages committed with the change they tell; status is waiting, sent or dead.
 CREATE TABLE outbox (
     id         TEXT    NOT NULL PRIMARY KEY,

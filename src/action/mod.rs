@@ -71,6 +71,20 @@ pub enum Resumption {
     },
 }
 
+/// What came of asking a deed under way to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// It was asked; polling tells when it has ended.
+    Asked,
+    /// Nothing of this kind can be stopped; it runs to its end.
+    Impossible,
+    /// It could not be asked; it is asked again.
+    Failed {
+        /// What was tried, on what, and what happened.
+        error: String,
+    },
+}
+
 /// One kind of action. Errors are outcomes: an action never fails to say what became of it.
 #[async_trait]
 pub trait Action: Send + Sync {
@@ -85,6 +99,11 @@ pub trait Action: Send + Sync {
 
     /// Asks how far it is.
     async fn poll(&self, assignment: &Assignment, handle: &Value) -> Progress;
+
+    /// Asks it to stop because a person cancelled the heal.
+    async fn cancel(&self, _assignment: &Assignment, _handle: &Value) -> Stop {
+        Stop::Impossible
+    }
 }
 
 /// Every kind of action, built once.

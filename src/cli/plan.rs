@@ -55,8 +55,12 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let policy =
-        Policy { limits: config.limits, receivers: notify::channels(&config.receivers), dry_run: flags.dry_run };
+    let policy = Policy {
+        limits: config.limits,
+        rules: config.rules.policies(),
+        receivers: notify::channels(&config.receivers),
+        dry_run: flags.dry_run,
+    };
     let report = rehearse::plan_delivery(&config.rules, &policy, &delivery, now);
     match print(&report, args.output) {
         Ok(()) if report.has_errors() => Exit::Failure,

@@ -11,6 +11,7 @@ mod files;
 mod load;
 mod names;
 mod places;
+mod precautions;
 mod reader;
 mod receivers;
 mod reference;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::names::Names;
+use super::precautions;
 use super::reader::{Mapping, Reader, Schema};
 use super::steps;
 use super::time_intervals::TimeIntervals;
@@ -23,6 +24,7 @@ const RULE: Schema = Schema {
         "matchers",
         "continue",
         "mode",
+        "approval",
         "for",
         "throttling",
         "steps",
@@ -33,7 +35,7 @@ const RULE: Schema = Schema {
         "timeout",
         "verify",
     ],
-    unsupported: &["awxJob", "batchJob", "approval", "limits", "activeTimes", "muteTimes"],
+    unsupported: &["awxJob", "batchJob", "limits", "activeTimes", "muteTimes"],
     strict: true,
 };
 const METADATA: Schema = Schema {
@@ -81,6 +83,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     let metadata = read_metadata(reader, &rule, names);
     let continue_matching = rule.get("continue").and_then(|node| reader.boolean(node)).unwrap_or(true);
     let mode = rule.get("mode").and_then(|node| read_mode(reader, node)).unwrap_or_default();
+    let policy = precautions::read(reader, &rule, mode);
     let hold_for = rule.get("for").and_then(|node| reader.duration(node, Duration::ZERO..=LONGEST)).unwrap_or_default();
     let throttle = rule.get("throttling").and_then(|node| read_throttling(reader, node)).unwrap_or(around.throttle);
     let schedule = around.times.schedule(reader, &rule);
@@ -105,6 +108,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
         throttle,
         steps: steps.into_iter().collect::<Option<Vec<Step>>>()?,
         receivers,
+        policy,
     })
 }
 
@@ -146,11 +150,11 @@ fn read_metadata(reader: &Reader<'_>, rule: &Mapping<'_>, names: &mut Names) -> 
 }
 
 fn read_mode(reader: &Reader<'_>, node: &Node) -> Option<Mode> {
-    if node.written == "ask" {
-        reader.error(&node.span, "`mode: ask` is not supported by this version", "expected act or shadow");
-        return None;
-    }
-    reader.choice(node, &["act", "shadow"]).map(|mode| if mode == "act" { Mode::Act } else { Mode::Shadow })
+    reader.choice(node, &["act", "ask", "shadow"]).map(|mode| match mode {
+        "act" => Mode::Act,
+        "ask" => Mode::Ask,
+        _ => Mode::Shadow,
+    })
 }
 
 /// How long a ladder is remembered, from a `throttling:` mapping.

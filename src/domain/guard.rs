@@ -1,10 +1,13 @@
 //! Guards: each looks at one danger of acting now and says allow or hold, with its numbers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Timestamp;
-use super::heal::HealId;
+use super::heal::{Heal, HealId};
+use super::pause::Pause;
 use super::reason::Reason;
+use super::rule::Mode;
 
 /// Limits over all rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +25,10 @@ impl Default for Limits {
 }
 
 /// What runs and ran, as far as the guards ask.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Load {
+    /// Pauses that may cover the heal.
+    pub pauses: Arc<[Pause]>,
     /// Heals in state `acting`.
     pub acting: u32,
     /// The heal that acts on the target the current step would touch, and when its attempt ends at the latest.
@@ -34,10 +39,23 @@ pub struct Load {
     pub oldest_start: Option<Timestamp>,
 }
 
+/// What a guard looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The heal that wants to begin an attempt.
+    pub heal: &'a Heal,
+    /// Limits over all rules.
+    pub limits: Limits,
+    /// What runs and ran.
+    pub load: &'a Load,
+    /// The time.
+    pub now: Timestamp,
+}
+
 /// What a guard says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Go on, because of these numbers.
+    /// Go on, because of these numbers; empty when there is nothing to tell.
     Allow(String),
     /// Not now.
     Hold {
@@ -45,6 +63,13 @@ pub enum Verdict {
         until: Timestamp,
         /// Why.
         reason: Reason,
+    },
+    /// A person must allow it first.
+    Ask,
+    /// A person allowed it, but it could not begin while that held.
+    Expired {
+        /// When the approval became void.
+        at: Timestamp,
     },
 }
 
@@ -54,7 +79,37 @@ const TARGET_RECHECK: Duration = Duration::from_secs(2);
 const CONCURRENT_RECHECK: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-fn target_is_free(load: &Load, now: Timestamp) -> Verdict {
+fn not_paused(situation: &Situation<'_>) -> Verdict {
+    let Situation { heal, load, now, .. } = *situation;
+    let covering = load.pauses.iter().filter(|pause| pause.is_active(now) && pause.covers(heal));
+    match covering.max_by_key(|pause| pause.until) {
+        None => Verdict::Allow(String::new()),
+        Some(Pause { scope, reason, by, until, .. }) => {
+            let (scope, because, by) = (scope.to_string(), reason.clone(), by.clone());
+            Verdict::Hold { until: *until, reason: Reason::Paused { until: *until, scope, because, by } }
+        }
+    }
+}
+
+fn approved(situation: &Situation<'_>) -> Verdict {
+    let Situation { heal, now, .. } = *situation;
+    if heal.mode != Mode::Ask {
+        return Verdict::Allow(String::new());
+    }
+    match heal.approval.as_ref().filter(|approval| approval.step == heal.step) {
+        None => Verdict::Ask,
+        // Once the step has begun its further attempts need no further leave.
+        Some(approval)
+            if now >= approval.expires_at && heal.current_step().is_some_and(|step| step.attempts_used == 0) =>
+        {
+            Verdict::Expired { at: approval.expires_at }
+        }
+        Some(approval) => Verdict::Allow(format!("approved by {}", approval.by)),
+    }
+}
+
+fn target_is_free(situation: &Situation<'_>) -> Verdict {
+    let Situation { load, now, .. } = *situation;
     match load.target_holder {
         None => Verdict::Allow("target free".to_owned()),
         Some((heal, deadline)) => {
@@ -64,7 +119,8 @@ fn target_is_free(load: &Load, now: Timestamp) -> Verdict {
     }
 }
 
-fn below_concurrent(limits: Limits, load: &Load, now: Timestamp) -> Verdict {
+fn below_concurrent(situation: &Situation<'_>) -> Verdict {
+    let Situation { limits, load, now, .. } = *situation;
     let (acting, limit) = (load.acting, limits.concurrent);
     if acting < limit {
         return Verdict::Allow(format!("{acting} of {limit} actions running"));
@@ -72,7 +128,8 @@ fn below_concurrent(limits: Limits, load: &Load, now: Timestamp) -> Verdict {
     Verdict::Hold { until: now + CONCURRENT_RECHECK, reason: Reason::ConcurrentLimit { acting, limit } }
 }
 
-fn below_per_hour(limits: Limits, load: &Load, now: Timestamp) -> Verdict {
+fn below_per_hour(situation: &Situation<'_>) -> Verdict {
+    let Situation { limits, load, now, .. } = *situation;
     let (started, limit) = (load.started_last_hour, limits.per_hour);
     if started < limit {
         return Verdict::Allow(format!("{started} of {limit} actions in the last hour"));
@@ -81,56 +138,25 @@ fn below_per_hour(limits: Limits, load: &Load, now: Timestamp) -> Verdict {
     Verdict::Hold { until, reason: Reason::HourlyLimit { started, limit, until } }
 }
 
-/// Asks every guard in its fixed order. The first hold counts; when all allow, their numbers are told together.
+/// A guard.
+type Guard = fn(&Situation<'_>) -> Verdict;
+
+/// Every guard in its fixed order.
+const GUARDS: [Guard; 5] = [not_paused, approved, target_is_free, below_per_hour, below_concurrent];
+
+/// Asks every guard in its fixed order. The first that does not allow counts; when all allow, their numbers are told together.
 #[must_use]
-pub fn ask(limits: Limits, load: &Load, now: Timestamp) -> Verdict {
+pub fn ask(situation: &Situation<'_>) -> Verdict {
     let mut numbers = Vec::new();
-    for verdict in [target_is_free(load, now), below_per_hour(limits, load, now), below_concurrent(limits, load, now)] {
-        match verdict {
+    for guard in GUARDS {
+        match guard(situation) {
+            Verdict::Allow(number) if number.is_empty() => {}
             Verdict::Allow(number) => numbers.push(number),
-            hold @ Verdict::Hold { .. } => return hold,
+            other => return other,
         }
     }
     Verdict::Allow(numbers.join(", "))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
-    #[test]
-    fn every_guard_allows_below_its_limit_and_holds_at_it() {
-        let holder = HealId(uuid::Uuid::nil());
-        let now = at(10_000);
-        let limits = Limits { concurrent: 2, per_hour: 3 };
-        let free = Load::default();
-        let rows = [
-            ("all free", free.clone(), None),
-            ("just below", Load { acting: 1, started_last_hour: 2, ..free.clone() }, None),
-            ("concurrent reached", Load { acting: 2, ..free.clone() }, Some(at(10_001))),
-            (
-                "hour used up",
-                Load { started_last_hour: 3, oldest_start: Some(at(9_000)), ..free.clone() },
-                Some(at(12_600)),
-            ),
-            ("target busy", Load { target_holder: Some((holder, at(10_030))), ..free.clone() }, Some(at(10_002))),
-            (
-                "target busy before the limits",
-                Load { acting: 9, target_holder: Some((holder, at(9_000))), ..free },
-                Some(at(10_001)),
-            ),
-        ];
-        for (name, load, held_until) in rows {
-            let verdict = ask(limits, &load, now);
-            match (verdict, held_until) {
-                (Verdict::Allow(_), None) => {}
-                (Verdict::Hold { until, .. }, Some(expected)) => assert_eq!(until, expected, "{name}"),
-                (verdict, expected) => panic!("{name}: {verdict:?}, expected hold until {expected:?}"),
-            }
-        }
-    }
-}
+mod tests;

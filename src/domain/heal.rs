@@ -87,8 +87,39 @@ pub struct Attempt {
     /// Since when the action could not even be tried, carried over from earlier tries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<Timestamp>,
+    /// A person wants it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<CancelRequest>,
     /// How far it has come.
     pub stage: AttemptStage,
+}
+
+/// A person wants an attempt stopped that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelRequest {
+    /// Who.
+    pub by: String,
+    /// Why; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub because: String,
+    /// When.
+    pub at: Timestamp,
+    /// Whether the process that carries the attempt out has been told.
+    #[serde(default)]
+    pub passed_on: bool,
+}
+
+/// A person's leave to take one step of a ladder, all its attempts included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Index of the step.
+    pub step: usize,
+    /// Who gave it.
+    pub by: String,
+    /// When it is void if the step has not begun by then.
+    pub expires_at: Timestamp,
 }
 
 /// The named state of a heal with what only that state needs.
@@ -102,6 +133,16 @@ pub enum Phase {
         /// Since when the action could not even be tried.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unreachable_since: Option<Timestamp>,
+    },
+    /// The action is ready and a person must allow it. Exactly the rendered action of the current step is meant.
+    AwaitingApproval {
+        /// The attempt that would begin; an approval names it, so that an old one cannot allow a new action.
+        attempt: AttemptId,
+        /// When nobody's answer counts as no.
+        expires_at: Timestamp,
+        /// Who may answer; empty means whoever may approve at all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvers: Vec<String>,
     },
     /// An attempt is under way.
     Acting(Attempt),
@@ -139,6 +180,10 @@ pub enum Outcome {
     Suppressed,
     /// What would have been done was recorded.
     Shadowed,
+    /// A person ended it.
+    Cancelled,
+    /// Nobody approved in time; a human is needed.
+    Expired,
 }
 
 impl Outcome {
@@ -151,12 +196,14 @@ impl Outcome {
             Self::Exhausted => "exhausted",
             Self::Suppressed => "suppressed",
             Self::Shadowed => "shadowed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
 }
 
 /// Every state's name as the API and the store know it, in the order a heal passes them.
-pub const STATES: [&str; 10] = [
+pub const STATES: [&str; 11] = [
     "pending",
     "awaiting_approval",
     "acting",
@@ -167,6 +214,7 @@ pub const STATES: [&str; 10] = [
     "suppressed",
     "shadowed",
     "cancelled",
+    "expired",
 ];
 
 impl Phase {
@@ -175,6 +223,7 @@ impl Phase {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Pending { .. } => "pending",
+            Self::AwaitingApproval { .. } => "awaiting_approval",
             Self::Acting(_) => "acting",
             Self::Verifying { .. } => "verifying",
             Self::Ended { outcome, .. } => outcome.as_str(),
@@ -232,6 +281,9 @@ pub struct Heal {
     /// Where a human reads on; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub runbook: String,
+    /// A person's leave to take the current step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// When its first attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_attempt_at: Option<Timestamp>,
@@ -294,8 +346,12 @@ impl Heal {
     pub fn due_at(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Pending { due_at, .. } => Some(*due_at),
-            // Whoever runs the attempt ends it by its deadline; this is the watchdog for when nobody did.
-            Phase::Acting(attempt) => Some(attempt.deadline + Self::WATCHDOG_GRACE),
+            Phase::AwaitingApproval { expires_at, .. } => Some(*expires_at),
+            Phase::Acting(attempt) => Some(match &attempt.cancel {
+                Some(cancel) if !cancel.passed_on => cancel.at,
+                // Whoever runs the attempt ends it by its deadline; this is the watchdog for when nobody did.
+                _ => attempt.deadline + Self::WATCHDOG_GRACE,
+            }),
             Phase::Verifying { since, deadline, healthy_since } => {
                 let healthy_for = self.current_step().map_or(Duration::ZERO, |step| step.verify.healthy_for);
                 let healthy_at = healthy_since.map(|at| at + healthy_for);

@@ -25,6 +25,12 @@ pub enum MessageKind {
     Firing,
     /// A notify-only rule: the alert resolved.
     Resolved,
+    /// The action waits for a person's approval.
+    ApprovalNeeded,
+    /// Nobody approved in time; a human is needed.
+    Expired,
+    /// A person ended the heal.
+    Cancelled,
 }
 
 impl MessageKind {
@@ -40,19 +46,22 @@ impl MessageKind {
             Self::Suppressed => "suppressed",
             Self::Firing => "firing",
             Self::Resolved => "resolved",
+            Self::ApprovalNeeded => "approval_needed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether somebody must act on it.
     #[must_use]
     pub const fn needs_human(self) -> bool {
-        matches!(self, Self::Exhausted | Self::Suppressed)
+        matches!(self, Self::Exhausted | Self::Suppressed | Self::ApprovalNeeded | Self::Expired)
     }
 
     /// Whether it is the last one of its heal.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Started | Self::AttemptFailed | Self::Firing)
+        !matches!(self, Self::Started | Self::AttemptFailed | Self::Firing | Self::ApprovalNeeded)
     }
 }
 

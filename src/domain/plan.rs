@@ -24,6 +24,8 @@ pub struct Plan {
     pub messages: Vec<PlannedMessage>,
     /// Whether the current attempt's action is to be started once this is committed.
     pub start_action: bool,
+    /// Whether whoever carries the current attempt out is to be told, once this is committed, that it must stop.
+    pub cancel_action: bool,
     /// No pending heal may act now; asking the others is in vain until an action ends.
     pub saturated: bool,
     /// Why, also when nothing is done.
@@ -34,6 +36,14 @@ impl Plan {
     /// Nothing to commit and nothing to do.
     #[must_use]
     pub const fn nothing(reason: Reason) -> Self {
-        Self { heal: None, episodes: Vec::new(), messages: Vec::new(), start_action: false, saturated: false, reason }
+        Self {
+            heal: None,
+            episodes: Vec::new(),
+            messages: Vec::new(),
+            start_action: false,
+            cancel_action: false,
+            saturated: false,
+            reason,
+        }
     }
 }

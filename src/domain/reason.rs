@@ -101,6 +101,45 @@ pub enum Reason {
     NotDue { due_at: Timestamp },
     /// There is no such heal.
     NoSuchHeal,
+    /// A pause covers the heal.
+    Paused { until: Timestamp, scope: String, because: String, by: String },
+    /// A person must allow the action.
+    ApprovalNeeded { action: String, approvers: String, expires_at: Timestamp },
+    /// A person allowed the action.
+    Approved { by: String },
+    /// A person refused the action.
+    Denied { by: String, because: String },
+    /// Nobody allowed the action in time.
+    ApprovalExpired { expired_at: Timestamp },
+    /// The heal does not wait for an approval.
+    NotAwaitingApproval { state: String },
+    /// The heal waits for the approval of another attempt.
+    OtherApproval,
+    /// Somebody else must approve.
+    NotAnApprover { by: String, approvers: String },
+    /// A person ended the heal.
+    Cancelled { by: String, because: String },
+    /// A person wants the heal ended while its action runs.
+    CancelRequested { by: String, because: String, stage: String },
+    /// A person wants that already.
+    AlreadyCancelling,
+    /// A person forgot the ladder's memory.
+    Reset { by: String, because: String },
+    /// Only an exhausted ladder is reset.
+    NotExhausted { state: String },
+    /// A later heal has taken the memory over, or it has been reset.
+    NothingToReset,
+}
+
+impl Reason {
+    /// Whether a guard said it: the heal waits for something that may change at any time.
+    #[must_use]
+    pub const fn is_hold(&self) -> bool {
+        matches!(
+            self,
+            Self::Paused { .. } | Self::TargetBusy { .. } | Self::ConcurrentLimit { .. } | Self::HourlyLimit { .. }
+        )
+    }
 }
 
 impl fmt::Display for Reason {
@@ -204,7 +243,47 @@ impl fmt::Display for Reason {
             Self::HealEnded { outcome } => write!(f, "the heal has already ended: {}", outcome.as_str()),
             Self::NotDue { due_at } => write!(f, "not due before {due_at}"),
             Self::NoSuchHeal => f.write_str("there is no such heal"),
+            Self::Paused { until, scope, because, by } => {
+                write!(f, "{by} paused {scope} until {until}: {because}")
+            }
+            Self::ApprovalNeeded { action, approvers, expires_at } if approvers.is_empty() => {
+                write!(f, "waits until {expires_at} for a person to approve: {action}")
+            }
+            Self::ApprovalNeeded { action, approvers, expires_at } => {
+                write!(f, "waits until {expires_at} for {approvers} to approve: {action}")
+            }
+            Self::Approved { by } => write!(f, "{by} approved; guards and alert are looked at again"),
+            Self::Denied { by, because } => write!(f, "{by} did not approve{}", Because(because)),
+            Self::ApprovalExpired { expired_at } => {
+                write!(f, "not approved by {expired_at}; nothing was done and a human is needed")
+            }
+            Self::NotAwaitingApproval { state } => write!(f, "the heal does not wait for an approval; it is {state}"),
+            Self::OtherApproval => {
+                f.write_str("this approval has been used or is out of date; the heal waits for another one")
+            }
+            Self::NotAnApprover { by, approvers } => write!(f, "{by} may not approve this; {approvers} may"),
+            Self::Cancelled { by, because } => write!(f, "{by} cancelled the heal{}", Because(because)),
+            Self::CancelRequested { by, because, stage } => {
+                write!(f, "{by} cancelled the heal{}; its action is {stage} and is asked to stop", Because(because))
+            }
+            Self::AlreadyCancelling => f.write_str("the heal is being cancelled already"),
+            Self::Reset { by, because } => {
+                write!(f, "{by} reset the ladder{}; the next firing begins at the first step", Because(because))
+            }
+            Self::NotExhausted { state } => write!(f, "only an exhausted ladder can be reset; the heal is {state}"),
+            Self::NothingToReset => {
+                f.write_str("nothing is remembered of this heal's ladder: a later heal took it over, or it was reset")
+            }
         }
+    }
+}
+
+/// A person's words behind a colon, if there are any.
+struct Because<'a>(&'a str);
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
     }
 }
 

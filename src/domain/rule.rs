@@ -1,5 +1,6 @@
 //! Heal rules, checked and compiled once, and what a matching alert asks of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,32 @@ pub enum Mode {
     /// Acts.
     #[default]
     Act,
+    /// Asks a person before each step.
+    Ask,
     /// Only records what would be done.
     Shadow,
+}
+
+/// What holds for all heals of one rule. Looked up at every decision, so that a reload changes it at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RulePolicy {
+    /// Who approves, for [`Mode::Ask`].
+    pub approval: ApprovalPolicy,
+}
+
+/// Who may allow an action, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalPolicy {
+    /// How long an approval is waited for.
+    pub expires_after: Duration,
+    /// Names of those who may; empty means whoever may approve at all.
+    pub approvers: Vec<String>,
+}
+
+impl Default for ApprovalPolicy {
+    fn default() -> Self {
+        Self { expires_after: Duration::from_mins(30), approvers: Vec::new() }
+    }
 }
 
 /// What counts as healed after an action.
@@ -109,6 +134,8 @@ pub struct HealRule {
     pub steps: Vec<Step>,
     /// Names of the receivers who are told.
     pub receivers: Vec<String>,
+    /// What holds for all its heals.
+    pub policy: RulePolicy,
 }
 
 /// A rule at work asked for by one alert: everything rendered, nothing left to look up.
@@ -196,6 +223,12 @@ impl RuleSet {
     #[must_use]
     pub fn rules(&self) -> &[Arc<HealRule>] {
         &self.rules
+    }
+
+    /// What holds for all heals of each rule, by the rule's name.
+    #[must_use]
+    pub fn policies(&self) -> BTreeMap<String, RulePolicy> {
+        self.rules.iter().map(|rule| (rule.name.clone(), rule.policy.clone())).collect()
     }
 
     /// The rules that apply to an alert: matching ones in file order, up to and including the first with `continue: false`.

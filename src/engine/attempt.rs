@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::Engine;
-use crate::action::{Action, Assignment, Look, Progress, Resumption};
+use crate::action::{Action, Assignment, Look, Progress, Resumption, Stop};
 use crate::domain::decide::{ActionOutcome, Event};
 use crate::domain::heal::{Attempt, AttemptStage, Heal, HealId};
 use crate::domain::reason::Reason;
@@ -23,15 +24,18 @@ impl Engine {
     /// Carries an attempt out in a task of its own, so that a hung engine delays no other heal.
     pub(super) fn spawn_attempt(self: &Arc<Self>, heal: Heal) {
         let engine = Arc::clone(self);
+        let Some(attempt) = heal.attempt().map(|attempt| attempt.id) else { return };
+        let cancelled = self.cancels.begin(attempt);
         self.attempts.spawn(async move {
             let id = heal.id;
-            if engine.carry_out(heal).await.is_err() {
+            if engine.carry_out(heal, &cancelled).await.is_err() {
                 tracing::debug!(heal = %id, "the attempt was ended elsewhere");
             }
+            engine.cancels.end(attempt);
         });
     }
 
-    async fn carry_out(&self, heal: Heal) -> Result<(), NotOurs> {
+    async fn carry_out(&self, heal: Heal, cancelled: &CancellationToken) -> Result<(), NotOurs> {
         let (Some(attempt), Some(step)) = (heal.attempt(), heal.current_step()) else { return Err(NotOurs) };
         let Some(action) = self.equipment.load().actions.as_ref().map(|actions| actions.of(&step.action)) else {
             tracing::error!(heal = %heal.id, "an attempt began in a dry run; it is left alone");
@@ -43,8 +47,11 @@ impl Engine {
             began_at: attempt.began_at,
             deadline: attempt.deadline,
         };
+        if attempt.cancel.is_some() {
+            cancelled.cancel();
+        }
         let time_left = self.time_until(attempt.deadline);
-        let deed = self.run(&heal, attempt, action.as_ref(), &assignment);
+        let deed = self.run(&heal, attempt, action.as_ref(), &assignment, cancelled);
         let outcome = match tokio::time::timeout(time_left, deed).await {
             Ok(outcome) => outcome?,
             Err(_) => ActionOutcome::TimedOut,
@@ -70,29 +77,36 @@ impl Engine {
         attempt: &Attempt,
         action: &dyn Action,
         assignment: &Assignment,
+        cancelled: &CancellationToken,
     ) -> Result<ActionOutcome, NotOurs> {
         let handle = match &attempt.stage {
+            AttemptStage::Intended if cancelled.is_cancelled() => return Ok(not_begun()),
             AttemptStage::Intended => match action.look(assignment).await {
                 Look::Over(outcome) => return Ok(outcome),
                 Look::Ready { handle, found } => {
                     let event = Event::Prepared { attempt: attempt.id, handle: handle.clone(), found };
-                    self.commit(heal.id, event).await?;
+                    let stored = self.commit(heal.id, event).await?;
+                    // The record says whether anybody cancelled before the deed; the signal may still be on its way.
+                    if stored.attempt().is_some_and(|attempt| attempt.cancel.is_some()) {
+                        return Ok(not_begun());
+                    }
                     self.start(heal, attempt, action, assignment, &handle).await
                 }
             },
             AttemptStage::Prepared { handle } => match action.resume(assignment, handle).await {
                 Err(outcome) => return Ok(outcome),
+                Ok(Resumption::Start) if cancelled.is_cancelled() => return Ok(not_begun()),
                 Ok(Resumption::Start) => self.start(heal, attempt, action, assignment, handle).await,
                 Ok(Resumption::Follow { handle, what }) => Ok((handle, what)),
             },
-            AttemptStage::Started { handle } => return Ok(follow(action, assignment, handle).await),
+            AttemptStage::Started { handle } => return Ok(follow(action, assignment, handle, cancelled).await),
         };
         let (handle, what) = match handle {
             Ok(started) => started,
             Err(outcome) => return Ok(outcome),
         };
         self.commit(heal.id, Event::Started { attempt: attempt.id, handle: handle.clone(), what }).await?;
-        Ok(follow(action, assignment, &handle).await)
+        Ok(follow(action, assignment, &handle, cancelled).await)
     }
 
     async fn start(
@@ -139,11 +153,42 @@ const fn is_over(reason: &Reason) -> bool {
     matches!(reason, Reason::AttemptOver | Reason::HealEnded { .. } | Reason::NoSuchHeal)
 }
 
-async fn follow(action: &dyn Action, assignment: &Assignment, handle: &Value) -> ActionOutcome {
+/// A person cancelled before the deed.
+fn not_begun() -> ActionOutcome {
+    ActionOutcome::Failed { error: "cancelled before anything was done".to_owned() }
+}
+
+async fn follow(
+    action: &dyn Action,
+    assignment: &Assignment,
+    handle: &Value,
+    cancelled: &CancellationToken,
+) -> ActionOutcome {
+    let mut asked_to_stop = false;
     loop {
-        match action.poll(assignment, handle).await {
-            Progress::Running { again_in } => tokio::time::sleep(again_in).await,
+        let pause = match action.poll(assignment, handle).await {
+            Progress::Running { again_in } => again_in,
             Progress::Over(outcome) => return outcome,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancelled.cancelled(), if !asked_to_stop => {
+                asked_to_stop = match action.cancel(assignment, handle).await {
+                    Stop::Asked => {
+                        tracing::info!(target = %assignment.action.target(), "asked to stop, because a person cancelled");
+                        true
+                    }
+                    Stop::Impossible => {
+                        tracing::info!(target = %assignment.action.target(), "cannot be stopped; it runs to its end");
+                        true
+                    }
+                    Stop::Failed { error } => {
+                        tracing::warn!(%error, "a cancelled action could not be asked to stop; asking again");
+                        tokio::time::sleep(pause).await;
+                        false
+                    }
+                };
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! replica take the same road. Dropping any task here at any await is a crash, and crashes are resumed.
 
 pub mod attempt;
+pub mod cancels;
 pub mod deliver;
 pub mod schedule;
 pub mod upkeep;
@@ -54,6 +55,8 @@ pub struct Engine {
     pub wake: Wake,
     /// Numbers for operators.
     pub metrics: Arc<Metrics>,
+    /// How the attempts under way are told that a person cancelled them.
+    pub cancels: cancels::Cancels,
     /// The attempts under way.
     pub attempts: TaskTracker,
     /// Cancelled when nothing new may start.

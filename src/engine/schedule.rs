@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use crate::domain::heal::Heal;
 use crate::domain::{Timestamp, elapsed};
 use crate::store::StoreError;
 
@@ -79,6 +80,9 @@ impl Engine {
             // Whoever woke this loop may have committed messages as well.
             self.wake.messages.notify_one();
             let nothing_changed = advanced.changed.is_empty();
+            for attempt in advanced.to_cancel.iter().filter_map(Heal::attempt) {
+                self.cancels.cancel(attempt.id);
+            }
             for heal in advanced.to_start {
                 self.spawn_attempt(heal);
             }

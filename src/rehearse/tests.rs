@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::action::RestartContainer;
 use crate::domain::action::{Action, ContainerSelector};
 use crate::domain::backoff::Backoff;
-use crate::domain::rule::{Step, VerifyPolicy};
+use crate::domain::rule::{RulePolicy, Step, VerifyPolicy};
 use crate::domain::template::Template;
 use crate::domain::time_interval::Schedule;
 
@@ -29,6 +29,7 @@ fn rule(name: &str, alertname: &str) -> HealRule {
         verify: VerifyPolicy::default(),
     };
     HealRule {
+        policy: RulePolicy::default(),
         name: name.to_owned(),
         description: String::new(),
         runbook: None,

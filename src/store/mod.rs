@@ -13,7 +13,9 @@ use crate::domain::Timestamp;
 use crate::domain::alert::Alert;
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::heal::{Heal, HealId};
+use crate::domain::instruction::Instruction;
 use crate::domain::message::Message;
+use crate::domain::pause::{Pause, PauseId};
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
 use crate::domain::rule::HealRequest;
@@ -79,8 +81,21 @@ pub struct Advanced {
     pub changed: Vec<Heal>,
     /// Those of them whose action is to be started now; they are leased to this process.
     pub to_start: Vec<Heal>,
+    /// Those of them whose action runs and must be asked to stop.
+    pub to_cancel: Vec<Heal>,
     /// When the next heal is due, if there is one.
     pub next_due: Option<Timestamp>,
+}
+
+/// What came of a person's order.
+#[derive(Debug, Clone)]
+pub struct Instructed {
+    /// The heal as it stands afterwards; `None` when there is none of that identity.
+    pub heal: Option<Heal>,
+    /// Whether the order was carried out. If not, the reason says what is in its way.
+    pub done: bool,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// A message of the outbox, claimed for delivery.
@@ -165,6 +180,29 @@ pub trait Store: Send + Sync {
         event: Event,
         now: Timestamp,
     ) -> Result<(Option<Heal>, Reason), StoreError>;
+
+    /// Carries out a person's order on one heal, if the heal still stands as the order needs it (compare and set), and
+    /// commits. Heals may be due afterwards.
+    async fn instruct(
+        &self,
+        policy: Arc<Policy>,
+        heal: HealId,
+        instruction: Instruction,
+        now: Timestamp,
+    ) -> Result<Instructed, StoreError>;
+
+    /// Adds a pause: until it ends nothing new starts of what it covers. Answers `false`, and adds nothing, when there are
+    /// [`Pause::MAX_COUNT`] already.
+    async fn pause(&self, pause: Pause, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends one pause, or all of them, before its time, and has every held heal asked again; answers those it ended.
+    async fn resume(&self, pause: Option<PauseId>, now: Timestamp) -> Result<Vec<Pause>, StoreError>;
+
+    /// The pauses that last now, oldest first.
+    async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>, StoreError>;
+
+    /// Makes due now every heal that a guard holds: what held it may have changed, as after a reload.
+    async fn recheck_held(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// Leases to this process every heal in state `acting` whose owner is gone, and answers them. Messages such an owner
     /// had claimed are due again.

@@ -11,7 +11,7 @@ pub fn heal_changed(metrics: &Metrics, heal: &Heal) {
         let TimelineEntry { what, reason, .. } = entry;
         let (state, target) = (heal.phase.name(), &heal.target);
         match heal.outcome() {
-            Some(Outcome::Exhausted | Outcome::Suppressed) if what == state => {
+            Some(Outcome::Exhausted | Outcome::Suppressed | Outcome::Expired) if what == state => {
                 tracing::warn!(heal = %heal.id, rule = heal.rule, %target, state, %reason, "a human is needed");
             }
             Some(Outcome::Shadowed) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::ActionOutcome;
 use super::draft::{AUTOHEAL, Draft};
 use crate::domain::elapsed;
-use crate::domain::heal::{Attempt, AttemptStage, Outcome, Phase};
+use crate::domain::heal::{Attempt, AttemptStage, CancelRequest, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::reason::Reason;
 
@@ -50,6 +50,18 @@ pub fn taken_over(draft: &mut Draft<'_>, mut attempt: Attempt) {
 pub fn finished(draft: &mut Draft<'_>, attempt: &Attempt, outcome: ActionOutcome) {
     let took = elapsed(attempt.began_at, draft.now);
     draft.heal.last_action_ended_at = Some(draft.now);
+    if let Some(CancelRequest { by, because, .. }) = &attempt.cancel {
+        let what = match outcome {
+            ActionOutcome::Done { what } | ActionOutcome::NotNeeded { what } => what,
+            ActionOutcome::Failed { error }
+            | ActionOutcome::Refused { error }
+            | ActionOutcome::Unreachable { error } => error,
+            ActionOutcome::TimedOut => "the action did not end in time".to_owned(),
+        };
+        draft.tell("action ended", Reason::ActionStarted { what }, AUTOHEAL);
+        draft.cancelled(Reason::Cancelled { by: by.clone(), because: because.clone() }, by);
+        return;
+    }
     match outcome {
         ActionOutcome::Done { what } => {
             draft.tell("action done", Reason::ActionDone { what, took }, AUTOHEAL);

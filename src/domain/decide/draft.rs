@@ -24,11 +24,12 @@ pub struct Draft<'a> {
     touched: Vec<Fingerprint>,
     messages: Vec<PlannedMessage>,
     start_action: bool,
+    cancel_action: bool,
 }
 
 impl<'a> Draft<'a> {
     pub const fn of(policy: &'a Policy, heal: Heal, now: Timestamp) -> Self {
-        Self { policy, heal, now, touched: Vec::new(), messages: Vec::new(), start_action: false }
+        Self { policy, heal, now, touched: Vec::new(), messages: Vec::new(), start_action: false, cancel_action: false }
     }
 
     pub const fn policy(&self) -> &'a Policy {
@@ -47,9 +48,20 @@ impl<'a> Draft<'a> {
 
     /// Moves to a state, and says why in the state and in the story.
     pub fn enter(&mut self, phase: Phase, reason: Reason) {
+        self.enter_by(phase, reason, AUTOHEAL);
+    }
+
+    /// Moves to a state because a person said so.
+    pub fn enter_by(&mut self, phase: Phase, reason: Reason, by: &str) {
         self.heal.phase = phase;
         self.heal.reason = reason.clone();
-        self.tell(self.heal.phase.name(), reason, AUTOHEAL);
+        self.tell(self.heal.phase.name(), reason, by);
+    }
+
+    /// Ends the heal because a person said so.
+    pub fn cancelled(&mut self, reason: Reason, by: &str) {
+        self.enter_by(Phase::Ended { outcome: Outcome::Cancelled, at: self.now }, reason, by);
+        self.notify(MessageKind::Cancelled);
     }
 
     /// Ends the heal.
@@ -60,6 +72,11 @@ impl<'a> Draft<'a> {
     /// Begins the current attempt's action once this is committed.
     pub const fn start_action(&mut self) {
         self.start_action = true;
+    }
+
+    /// Tells whoever carries the current attempt out that it must stop, once this is committed.
+    pub const fn cancel_action(&mut self) {
+        self.cancel_action = true;
     }
 
     /// Remembers that what is known of an alert has changed.
@@ -117,7 +134,7 @@ impl<'a> Draft<'a> {
 
     /// The plan: the heal as it now stands, and what to remember of the alerts that changed (of all, once it has ended).
     pub fn into_plan(self) -> Plan {
-        let Self { mut heal, now, touched, messages, start_action, .. } = self;
+        let Self { mut heal, now, touched, messages, start_action, cancel_action, .. } = self;
         heal.updated_at = now;
         let ended = heal.outcome().map(|outcome| LadderMemory {
             at: now,
@@ -132,7 +149,7 @@ impl<'a> Draft<'a> {
             .map(|alert| episode(&heal, alert, ended, now))
             .collect();
         let reason = heal.reason.clone();
-        Plan { heal: Some(heal), episodes, messages, start_action, saturated: false, reason }
+        Plan { heal: Some(heal), episodes, messages, start_action, cancel_action, saturated: false, reason }
     }
 }
 

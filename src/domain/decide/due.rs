@@ -4,24 +4,35 @@ use std::time::Duration;
 
 use super::attempt::attempt_failed;
 use super::draft::{AUTOHEAL, Draft};
-use super::{ActionOutcome, Policy, attempt};
-use crate::domain::guard::{self, Load, Verdict};
+use super::{ActionOutcome, Policy, attempt, instructed};
+use crate::domain::guard::{self, Load, Situation, Verdict};
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
+use crate::domain::rule::ApprovalPolicy;
 use crate::domain::{Timestamp, elapsed};
 
 /// A deadline is looked at within milliseconds. When it is found this much later, no process was there to watch.
 const NOBODY_WATCHED: Duration = Duration::from_secs(30);
 
 pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId, now: Timestamp) -> Plan {
-    if let Some(due_at) = heal.due_at().filter(|due_at| now < *due_at) {
+    // What a guard holds may be asked again at any time: the guard may have changed its mind.
+    let is_held = matches!(heal.phase, Phase::Pending { .. }) && heal.reason.is_hold();
+    if let Some(due_at) = heal.due_at().filter(|due_at| now < *due_at && !is_held) {
         return Plan::nothing(Reason::NotDue { due_at });
     }
     let mut draft = Draft::of(policy, heal.clone(), now);
     match heal.phase.clone() {
         Phase::Pending { unreachable_since, .. } => return pending(draft, load, new_attempt, unreachable_since),
+        Phase::AwaitingApproval { expires_at, .. } => instructed::expire(&mut draft, expires_at),
+        Phase::Acting(mut current) if current.cancel.as_ref().is_some_and(|cancel| !cancel.passed_on) => {
+            if let Some(cancel) = &mut current.cancel {
+                cancel.passed_on = true;
+            }
+            draft.heal.phase = Phase::Acting(current);
+            draft.cancel_action();
+        }
         Phase::Acting(current) => attempt::finished(&mut draft, &current, ActionOutcome::TimedOut),
         Phase::Verifying { healthy_since: Some(_), .. } => draft.healed(),
         Phase::Verifying { since, deadline: Some(deadline), .. } if elapsed(deadline, now) > NOBODY_WATCHED => {
@@ -45,7 +56,8 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
 }
 
 fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachable_since: Option<Timestamp>) -> Plan {
-    let verdict = guard::ask(draft.policy().limits, load, draft.now);
+    let limits = draft.policy().limits;
+    let verdict = guard::ask(&Situation { heal: &draft.heal, limits, load, now: draft.now });
     if draft.is_shadow() {
         shadow(&mut draft, &verdict);
         return draft.into_plan();
@@ -56,7 +68,26 @@ fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachabl
             draft.into_plan()
         }
         Verdict::Hold { until, reason } => hold(draft, until, reason, unreachable_since),
+        Verdict::Ask => {
+            await_approval(&mut draft, new_attempt);
+            draft.into_plan()
+        }
+        Verdict::Expired { at } => {
+            instructed::expire(&mut draft, at);
+            draft.into_plan()
+        }
     }
+}
+
+/// Waits for a person. What is asked about is exactly what was rendered when the heal began.
+fn await_approval(draft: &mut Draft<'_>, attempt: AttemptId) {
+    let rule = draft.policy().rules.get(&draft.heal.rule);
+    let ApprovalPolicy { expires_after, approvers } = rule.map(|rule| rule.approval.clone()).unwrap_or_default();
+    let expires_at = draft.now + expires_after;
+    let action = draft.heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
+    let reason = Reason::ApprovalNeeded { action, approvers: approvers.join(", "), expires_at };
+    draft.enter(Phase::AwaitingApproval { attempt, expires_at, approvers }, reason);
+    draft.notify(MessageKind::ApprovalNeeded);
 }
 
 fn hold(mut draft: Draft<'_>, until: Timestamp, reason: Reason, unreachable_since: Option<Timestamp>) -> Plan {
@@ -82,6 +113,8 @@ fn shadow(draft: &mut Draft<'_>, verdict: &Verdict) {
     let guards = match verdict {
         Verdict::Allow(numbers) => format!("allow ({numbers})"),
         Verdict::Hold { reason, .. } => format!("hold ({reason})"),
+        Verdict::Ask => "ask a person first".to_owned(),
+        Verdict::Expired { at } => format!("refuse (not approved by {at})"),
     };
     draft.end(Outcome::Shadowed, Reason::WouldAct { action, guards });
 }
@@ -103,8 +136,15 @@ fn begin_attempt(draft: &mut Draft<'_>, id: AttemptId, unreachable_since: Option
     };
     let deadline = now + step.timeout;
     draft.heal.first_attempt_at.get_or_insert(now);
-    let attempt =
-        Attempt { id, began_at: now, deadline, symptom_since, unreachable_since, stage: AttemptStage::Intended };
+    let attempt = Attempt {
+        id,
+        began_at: now,
+        deadline,
+        symptom_since,
+        unreachable_since,
+        cancel: None,
+        stage: AttemptStage::Intended,
+    };
     draft.enter(Phase::Acting(attempt), reason);
     draft.start_action();
     if is_first {

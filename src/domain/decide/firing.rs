@@ -125,6 +125,7 @@ fn begin(
         receivers: request.receivers,
         description: request.description,
         runbook: request.runbook,
+        approval: None,
         first_attempt_at: None,
         last_action_ended_at: None,
         created_at: now,

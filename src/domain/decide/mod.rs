@@ -4,6 +4,7 @@ mod attempt;
 mod draft;
 mod due;
 mod firing;
+mod instructed;
 mod resolved;
 #[cfg(test)]
 mod tests;
@@ -14,10 +15,11 @@ use super::Timestamp;
 use super::alert::Alert;
 use super::guard::{Limits, Load};
 use super::heal::{Attempt, AttemptId, Episode, Heal, HealId};
+use super::instruction::Instruction;
 use super::message::Channel;
 use super::plan::Plan;
 use super::reason::Reason;
-use super::rule::HealRequest;
+use super::rule::{HealRequest, RulePolicy};
 use draft::Draft;
 
 pub use draft::AUTOHEAL;
@@ -27,6 +29,8 @@ pub use draft::AUTOHEAL;
 pub struct Policy {
     /// Limits over all rules.
     pub limits: Limits,
+    /// What holds for each rule, by name. A heal of a rule that is no longer there is bound by the limits over all only.
+    pub rules: BTreeMap<String, RulePolicy>,
     /// The channels of each receiver, by receiver name.
     pub receivers: BTreeMap<String, Vec<Channel>>,
     /// Dry run: every rule is a shadow rule and nobody is told.
@@ -40,6 +44,8 @@ pub struct Snapshot {
     pub heal: Option<Heal>,
     /// What is remembered of the alert under this rule and target.
     pub episode: Option<Episode>,
+    /// What is remembered of all alerts of the heal; read only for [`Event::Instructed`].
+    pub memories: Vec<Episode>,
     /// What runs; read only for [`Event::Due`].
     pub load: Load,
 }
@@ -129,6 +135,8 @@ pub enum Event {
         /// How.
         outcome: ActionOutcome,
     },
+    /// A person gives an order.
+    Instructed(Instruction),
     /// Another process took the attempt over.
     TakenOver {
         /// The attempt.
@@ -157,6 +165,7 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
         Event::Finished { attempt, outcome } => {
             on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::finished(draft, &attempt, outcome))
         }
+        Event::Instructed(instruction) => instructed::decide(policy, snapshot, instruction, now),
         Event::TakenOver { attempt } => on_attempt(policy, snapshot, attempt, now, attempt::taken_over),
     }
 }

@@ -71,8 +71,8 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
 fn all_resolved(draft: &mut Draft<'_>, last: crate::domain::alert::Fingerprint) {
     let is_notify_only = draft.heal.steps.is_empty();
     match draft.heal.phase.clone() {
-        Phase::Pending { .. } if draft.heal.has_acted() => draft.verify(),
-        Phase::Pending { .. } => {
+        Phase::Pending { .. } | Phase::AwaitingApproval { .. } if draft.heal.has_acted() => draft.verify(),
+        Phase::Pending { .. } | Phase::AwaitingApproval { .. } => {
             draft.end(Outcome::Recovered, Reason::ResolvedBeforeActing);
             draft.notify(MessageKind::Recovered);
         }

@@ -13,6 +13,8 @@ use crate::domain::heal::{HealStep, Outcome, Phase};
 use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rule::{Mode, VerifyPolicy};
 
+mod people;
+
 const MINUTE: Duration = Duration::from_mins(1);
 
 struct World {
@@ -22,6 +24,7 @@ struct World {
     episodes: BTreeMap<Fingerprint, Episode>,
     told: Vec<(MessageKind, String)>,
     started: usize,
+    cancelled: usize,
     ids: u128,
     load: Load,
 }
@@ -39,6 +42,7 @@ impl World {
             episodes: BTreeMap::new(),
             told: Vec::new(),
             started: 0,
+            cancelled: 0,
             ids: 0,
             load: Load::default(),
         }
@@ -83,6 +87,7 @@ impl World {
         let snapshot = Snapshot {
             heal: self.open().or(self.heals.last()).cloned(),
             episode: episode.and_then(|fingerprint| self.episodes.get(&fingerprint).cloned()),
+            memories: self.episodes.values().cloned().collect(),
             load: self.load.clone(),
         };
         let plan = decide(&self.policy, &snapshot, event, self.now);
@@ -97,6 +102,7 @@ impl World {
             self.told.extend(message.channels.into_iter().map(|channel| (message.kind, channel.name)));
         }
         self.started += usize::from(plan.start_action);
+        self.cancelled += usize::from(plan.cancel_action);
         if let Some(heal) = plan.heal {
             assert!(heal.outcome().is_some() || heal.due_at().is_some(), "ended or due: {heal:?}");
             match self.heals.iter_mut().find(|known| known.id == heal.id) {

@@ -33,6 +33,7 @@ pub fn outgoing(id: u128, heal: u128) -> Outgoing {
         receivers: Vec::new(),
         description: String::new(),
         runbook: String::new(),
+        approval: None,
         first_attempt_at: None,
         last_action_ended_at: None,
         created_at: at(0),

@@ -68,6 +68,9 @@ fn outcome(message: &Message) -> String {
             attempts => format!("human needed, {attempts} attempts did not help"),
         },
         MessageKind::Suppressed => "human needed, autoheal did not act".to_owned(),
+        MessageKind::ApprovalNeeded => "approval needed".to_owned(),
+        MessageKind::Expired => "human needed, nobody approved in time".to_owned(),
+        MessageKind::Cancelled => "cancelled by a person".to_owned(),
         MessageKind::Firing | MessageKind::Resolved => String::new(),
     }
 }

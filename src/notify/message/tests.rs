@@ -81,6 +81,7 @@ fn heal(status: AlertStatus) -> Heal {
         receivers: vec!["on-call".into()],
         description: "A service container is down.".into(),
         runbook: "https://wiki.example.com/service-down".into(),
+        approval: None,
         first_attempt_at: None,
         last_action_ended_at: None,
         created_at: at(0),
@@ -111,6 +112,7 @@ fn message(kind: MessageKind) -> Message {
                 deadline: at(41),
                 symptom_since: at(-30),
                 unreachable_since: None,
+                cancel: None,
                 stage: AttemptStage::Intended,
             });
             (phase, attempt)
@@ -138,6 +140,9 @@ fn message(kind: MessageKind) -> Message {
         MessageKind::Firing => {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None }, Reason::NotifyOnly)
+        }
+        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled => {
+            unreachable!("not among the kinds whose texts are shown here")
         }
         MessageKind::Resolved => {
             heal.steps.clear();

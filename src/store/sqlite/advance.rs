@@ -1,18 +1,21 @@
 //! What time and the engine bring: heals that fall due, events of one heal, leases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::apply::{Applied, LEASE, earlier, id_text, later};
-use super::session::{Session, decode_heal, millis, timestamp, unreadable};
+use super::apply::{Applied, Errand, LEASE, earlier, id_text, later};
+use super::session::{Session, decode_heal, millis, millis_up, timestamp, unreadable};
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::guard::Load;
 use crate::domain::heal::{AttemptId, Heal, HealId};
+use crate::domain::instruction::Instruction;
+use crate::domain::pause::Pause;
 use crate::domain::reason::Reason;
-use crate::store::{Advanced, StoreError};
+use crate::store::{Advanced, Instructed, StoreError};
 
 /// The state in which heals wait for leave to act.
 const WAITING: &str = "pending";
@@ -34,6 +37,7 @@ struct Running {
     acting: u32,
     started_last_hour: u32,
     oldest_start: Option<Timestamp>,
+    pauses: Arc<[Pause]>,
 }
 
 impl Session {
@@ -42,6 +46,7 @@ impl Session {
         let mut advanced = Advanced::default();
         let mut saturated = false;
         let mut room = limit;
+        let pauses: Arc<[Pause]> = self.active_pauses(now)?.into();
         'states: for state in OPEN_STATES {
             while room > 0 {
                 let due = self.due_heals(state, room.min(PORTION), now)?;
@@ -50,7 +55,7 @@ impl Session {
                 }
                 room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
                 // Read anew each time, because attempts that ended above gave back what those below ask for.
-                let mut running = self.running(now)?;
+                let mut running = self.running(&pauses, now)?;
                 for id in due {
                     saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
                     if saturated && state == WAITING {
@@ -82,18 +87,26 @@ impl Session {
                 return Ok(false);
             }
         };
-        let Applied { heal, changed, start_action, saturated, .. } = applied;
+        let Applied { heal, changed, errand, saturated, .. } = applied;
         match heal {
             Some(heal) if changed => {
-                if start_action {
-                    // The next heal's guards must see what this one took.
-                    *running = self.running(now)?;
-                    advanced.to_start.push(heal.clone());
+                match errand {
+                    Some(Errand::Start) => {
+                        // The next heal's guards must see what this one took.
+                        *running = self.running(&running.pauses, now)?;
+                        advanced.to_start.push(heal.clone());
+                    }
+                    Some(Errand::Stop) => advanced.to_cancel.push(heal.clone()),
+                    None => {}
                 }
                 advanced.changed.push(heal);
             }
             _ if saturated => {}
-            _ => self.postpone(id, later(now, LOOK_AGAIN))?,
+            // The document knows when it is due, should the column have been moved before that.
+            heal => {
+                let due_at = heal.and_then(|heal| heal.due_at()).map_or(0, millis_up);
+                self.postpone(id, due_at.max(later(now, LOOK_AGAIN)))?;
+            }
         }
         Ok(saturated)
     }
@@ -115,11 +128,30 @@ impl Session {
     ) -> Result<(Option<Heal>, Reason), StoreError> {
         let heal = self.read_heal(id)?;
         let load = match event {
-            Event::Due { .. } => self.load(heal.as_ref(), &self.running(now)?)?,
+            Event::Due { .. } => self.load(heal.as_ref(), &self.running(&self.active_pauses(now)?.into(), now)?)?,
             _ => Load::default(),
         };
         let applied = self.transition(policy, Snapshot { heal, load, ..Snapshot::default() }, event, now)?;
         Ok((applied.heal, applied.reason))
+    }
+
+    /// Carries out a person's order.
+    pub(super) fn instruct(
+        &self,
+        policy: &Policy,
+        id: HealId,
+        instruction: Instruction,
+        now: Timestamp,
+    ) -> Result<Instructed, StoreError> {
+        let heal = self.read_heal(id)?;
+        let mut memories = Vec::new();
+        for alert in heal.iter().flat_map(|heal| &heal.alerts) {
+            memories.extend(self.memories(alert.fingerprint, None)?.into_iter().map(|memory| memory.episode));
+        }
+        let snapshot = Snapshot { heal, memories, ..Snapshot::default() };
+        let Applied { heal, changed, reason, .. } =
+            self.transition(policy, snapshot, Event::Instructed(instruction), now)?;
+        Ok(Instructed { heal, done: changed, reason })
     }
 
     /// Leases every attempt that is not this process's own. The file's lock says that whoever had it is gone.
@@ -191,14 +223,15 @@ impl Session {
         Ok(())
     }
 
-    fn running(&self, now: Timestamp) -> Result<Running, StoreError> {
+    fn running(&self, pauses: &Arc<[Pause]>, now: Timestamp) -> Result<Running, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT (SELECT COUNT(*) FROM heal WHERE action_target IS NOT NULL), COUNT(*), MIN(started_at)
              FROM attempt WHERE started_at > ?1",
         )?;
         let (acting, started_last_hour, oldest): (u32, u32, Option<i64>) =
             statement.query_row([earlier(now, HOUR)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(Running { acting, started_last_hour, oldest_start: oldest.map(timestamp).transpose()? })
+        let oldest_start = oldest.map(timestamp).transpose()?;
+        Ok(Running { acting, started_last_hour, oldest_start, pauses: Arc::clone(pauses) })
     }
 
     fn load(&self, heal: Option<&Heal>, running: &Running) -> Result<Load, StoreError> {
@@ -206,8 +239,8 @@ impl Session {
             Some((id, step)) => self.target_holder(id, step.action.target().as_str())?,
             None => None,
         };
-        let Running { acting, started_last_hour, oldest_start } = *running;
-        Ok(Load { acting, target_holder, started_last_hour, oldest_start })
+        let Running { acting, started_last_hour, oldest_start, ref pauses } = *running;
+        Ok(Load { pauses: Arc::clone(pauses), acting, target_holder, started_last_hour, oldest_start })
     }
 
     /// The other heal that acts on a target, and when its attempt ends at the latest.

@@ -20,14 +20,23 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// Attempts are remembered for twice the window that limits look at.
 const ATTEMPT_MEMORY: Duration = Duration::from_hours(2);
 
+/// What the engine is to do about an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// Start it.
+    Start,
+    /// Ask it to stop.
+    Stop,
+}
+
 /// What became of one event.
 pub(super) struct Applied {
     /// The heal as it stands now.
     pub(super) heal: Option<Heal>,
     /// Whether anything was written.
     pub(super) changed: bool,
-    /// Whether the current attempt's action is to be started after the commit.
-    pub(super) start_action: bool,
+    /// What is to be done about the current attempt's action after the commit.
+    pub(super) errand: Option<Errand>,
     /// See [`Plan::saturated`].
     pub(super) saturated: bool,
     pub(super) reason: Reason,
@@ -55,7 +64,7 @@ impl Session {
     }
 
     fn write_plan(&self, before: Option<Heal>, plan: Plan, now: Timestamp) -> Result<Applied, StoreError> {
-        let Plan { heal, episodes, messages, start_action, saturated, reason } = plan;
+        let Plan { heal, episodes, messages, start_action, cancel_action, saturated, reason } = plan;
         let changed = heal.is_some() || !episodes.is_empty();
         if let Some(heal) = &heal {
             let is_new = before.as_ref().is_none_or(|before| before.id != heal.id);
@@ -72,7 +81,8 @@ impl Session {
         for episode in &episodes {
             self.write_episode(episode)?;
         }
-        Ok(Applied { heal: heal.or(before), changed, start_action, saturated, reason })
+        let errand = if start_action { Some(Errand::Start) } else { cancel_action.then_some(Errand::Stop) };
+        Ok(Applied { heal: heal.or(before), changed, errand, saturated, reason })
     }
 
     fn write_heal(&self, heal: &Heal, is_new: bool, start_action: bool, now: Timestamp) -> Result<(), StoreError> {

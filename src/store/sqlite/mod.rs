@@ -14,6 +14,7 @@ mod episodes;
 mod ingest;
 mod open;
 mod outbox;
+mod pauses;
 mod prune;
 mod queue;
 mod read;
@@ -35,12 +36,15 @@ use self::queue::{Queue, Share};
 use self::session::Session;
 use self::stats::Counters;
 use super::{
-    Advanced, DecideFn, Decision, DeliveryResult, HealQuery, OutboxCounts, Outgoing, Sighting, Store, StoreError,
+    Advanced, DecideFn, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, Sighting, Store,
+    StoreError,
 };
 use crate::domain::Timestamp;
 use crate::domain::alert::AlertStatus;
 use crate::domain::decide::{Event, Policy, decide};
 use crate::domain::heal::{Heal, HealId};
+use crate::domain::instruction::Instruction;
+use crate::domain::pause::{Pause, PauseId};
 use crate::domain::reason::Reason;
 
 pub use self::open::OpenError;
@@ -162,6 +166,32 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<(Option<Heal>, Reason), StoreError> {
         self.write(move |session| session.record(&policy, heal, event.clone(), now)).await
+    }
+
+    async fn instruct(
+        &self,
+        policy: Arc<Policy>,
+        heal: HealId,
+        instruction: Instruction,
+        now: Timestamp,
+    ) -> Result<Instructed, StoreError> {
+        self.write(move |session| session.instruct(&policy, heal, instruction.clone(), now)).await
+    }
+
+    async fn pause(&self, pause: Pause, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |session| session.add_pause(&pause, now)).await
+    }
+
+    async fn resume(&self, pause: Option<PauseId>, now: Timestamp) -> Result<Vec<Pause>, StoreError> {
+        self.write(move |session| session.end_pauses(pause, now)).await
+    }
+
+    async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>, StoreError> {
+        self.read(move |session| session.active_pauses(now)).await
+    }
+
+    async fn recheck_held(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |session| session.recheck_held(now)).await
     }
 
     async fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError> {

@@ -11,6 +11,7 @@ use autoheal::notify::NotifierSettings;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
+mod precautions;
 mod problems;
 mod receivers;
 mod time_intervals;

@@ -48,7 +48,7 @@ rules:
       |
       = help: did you mean `labels`?
 
-    error: expected act or shadow, found "sahdow"
+    error: expected act or ask or shadow, found "sahdow"
      --> rules/a.yml:5:9
       |
     5 |   mode: sahdow
@@ -366,8 +366,6 @@ fn what_later_versions_bring_is_refused_by_name() {
 rules:
 - metadata: {name: later}
   labels: {alertname: X}
-  mode: ask
-  approval: {expiresAfter: 30m}
   limits: {concurrent: 1}
   activeTimes: [business-hours]
   muteTimes: [nights]
@@ -381,8 +379,7 @@ rules:
 ";
     let config = "timeIntervals: [{name: business-hours, timeIntervals: [{}]}, {name: nights, timeIntervals: [{}]}]\n";
     let text = told(&[("autoheal.yml", config), ("rules/a.yml", rules)]);
-    let refused =
-        ["mode: ask", "approval", "limits", "activeTimes", "muteTimes", "awxJob", "http", "promql", "tcp", "batchJob"];
+    let refused = ["limits", "activeTimes", "muteTimes", "awxJob", "http", "promql", "tcp", "batchJob"];
     for key in refused {
         assert!(text.contains(&format!("`{key}` is not supported by this version")), "{key}: {text}");
     }

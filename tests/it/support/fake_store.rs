@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use autoheal::domain::Timestamp;
 use autoheal::domain::decide::{Event, Policy};
 use autoheal::domain::heal::{Heal, HealId};
+use autoheal::domain::instruction::Instruction;
+use autoheal::domain::pause::{Pause, PauseId};
 use autoheal::domain::reason::Reason;
 use autoheal::store::{
-    Advanced, Decision, DeliveryResult, HealQuery, OutboxCounts, Outgoing, Sighting, Store, StoreError,
+    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, Sighting, Store, StoreError,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -106,6 +108,32 @@ impl Store for FakeStore {
         _: Timestamp,
     ) -> Result<(Option<Heal>, Reason), StoreError> {
         Ok((None, Reason::NoSuchHeal))
+    }
+
+    async fn instruct(
+        &self,
+        _: Arc<Policy>,
+        heal: HealId,
+        _: Instruction,
+        _: Timestamp,
+    ) -> Result<Instructed, StoreError> {
+        Ok(Instructed { heal: self.heal(heal).await?, done: false, reason: Reason::NoSuchHeal })
+    }
+
+    async fn pause(&self, _: Pause, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn resume(&self, _: Option<PauseId>, _: Timestamp) -> Result<Vec<Pause>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn pauses(&self, _: Timestamp) -> Result<Vec<Pause>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn recheck_held(&self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn take_over(&self, _: Timestamp) -> Result<Vec<Heal>, StoreError> {

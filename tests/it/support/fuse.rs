@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use autoheal::domain::Timestamp;
 use autoheal::domain::decide::{Event, Policy};
 use autoheal::domain::heal::{Heal, HealId};
+use autoheal::domain::instruction::Instruction;
+use autoheal::domain::pause::{Pause, PauseId};
 use autoheal::domain::reason::Reason;
 use autoheal::store::sqlite::SqliteStore;
 use autoheal::store::{
-    Advanced, Decision, DeliveryResult, HealQuery, OutboxCounts, Outgoing, Sighting, Store, StoreError,
+    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, Sighting, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -112,6 +114,32 @@ impl Store for FusedStore {
         now: Timestamp,
     ) -> Result<(Option<Heal>, Reason), StoreError> {
         self.commit(Call::Record, self.inner.record(policy, heal, event, now)).await
+    }
+
+    async fn instruct(
+        &self,
+        policy: Arc<Policy>,
+        heal: HealId,
+        instruction: Instruction,
+        now: Timestamp,
+    ) -> Result<Instructed, StoreError> {
+        self.inner.instruct(policy, heal, instruction, now).await
+    }
+
+    async fn pause(&self, pause: Pause, now: Timestamp) -> Result<bool, StoreError> {
+        self.inner.pause(pause, now).await
+    }
+
+    async fn resume(&self, pause: Option<PauseId>, now: Timestamp) -> Result<Vec<Pause>, StoreError> {
+        self.inner.resume(pause, now).await
+    }
+
+    async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>, StoreError> {
+        self.inner.pauses(now).await
+    }
+
+    async fn recheck_held(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.recheck_held(now).await
     }
 
     async fn take_over(&self, now: Timestamp) -> Result<Vec<Heal>, StoreError> {

@@ -59,6 +59,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         receivers: vec!["on-call".to_owned()],
         description: String::new(),
         runbook: "https://wiki.example.com/service-down".to_owned(),
+        approval: None,
         first_attempt_at: Some(now()),
         last_action_ended_at: None,
         created_at: now(),

@@ -54,6 +54,7 @@ fn heal(number: u128, phase: Phase) -> Heal {
         receivers: vec![],
         description: String::new(),
         runbook: String::new(),
+        approval: None,
         first_attempt_at: None,
         last_action_ended_at: None,
         created_at: at(0),

@@ -20,7 +20,7 @@ use autoheal::domain::action::{Action, ContainerSelector, RestartContainer};
 use autoheal::domain::backoff::Backoff;
 use autoheal::domain::decide::Policy;
 use autoheal::domain::regex::Regex;
-use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RuleSet, Step, VerifyPolicy};
+use autoheal::domain::rule::{AlertSelector, HealRule, Mode, RulePolicy, RuleSet, Step, VerifyPolicy};
 use autoheal::domain::template::Template;
 use autoheal::domain::time_interval::Schedule;
 use autoheal::ids::Ids;
@@ -137,6 +137,7 @@ fn loaded() -> Loaded {
 
 fn rule(name: &str, label: &str, pattern: &str, steps: Vec<Step>) -> HealRule {
     HealRule {
+        policy: RulePolicy::default(),
         name: name.to_owned(),
         description: "A service is down.".to_owned(),
         runbook: None,
