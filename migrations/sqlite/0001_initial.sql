@@ -81,6 +81,15 @@ CREATE TABLE outbox (
     last_error TEXT
 ) STRICT;
 
-CREATE INDEX outbox_heal ON outbox (heal);
+-- What must go first: the earlier messages of the same heal on the same channel.
+CREATE INDEX outbox_heal ON outbox (heal, channel, id);
 -- Sent messages are the many; what still matters is found without them.
 CREATE INDEX outbox_unsent ON outbox (status, due_at) WHERE status <> 'sent';
+
+-- What a channel's notifier remembers of a heal, such as the message that it edits.
+CREATE TABLE memory (
+    heal    TEXT NOT NULL REFERENCES heal (id) ON DELETE CASCADE,
+    channel TEXT NOT NULL,
+    doc     TEXT NOT NULL,
+    PRIMARY KEY (heal, channel)
+) STRICT, WITHOUT ROWID;

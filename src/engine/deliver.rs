@@ -1,10 +1,11 @@
 //! The outbox's courier: claims messages that are due and carries each to its channel.
 //!
 //! Every channel is a lane with at most one message under way, so that a channel that hangs delays only itself. In
-//! a lane messages go in the order they were written. When one cannot be delivered the lane pauses, and the message
-//! comes back when its own back-off is over; until then messages of other heals may pass it, messages of the same heal
-//! may not. So a channel's outage keeps every story in order, and one message that is refused again and again holds
-//! up only its own heal.
+//! a lane messages go in the order they were written, no faster than the channel bears; when many wait that each begin
+//! a story they go as one. When one cannot be delivered the lane pauses, and the message comes back when its own
+//! back-off is over; until then messages of other heals may pass it, messages of the same heal may not: the store
+//! hands out only the oldest one. So a channel's outage, or a restart, keeps every story in order, and one message that
+//! is refused again and again holds up only its own heal.
 //!
 //! Delivery is at least once: a message leaves the outbox when its result is committed, and a process that dies
 //! between sending and committing sends it again, under the same identity.
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +27,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
 use crate::domain::{Timestamp, elapsed};
-use crate::notify::{Notifier, NotifyError};
+use crate::notify::{Notifier, NotifyError, Receipt};
 use crate::store::{DeliveryResult, Outgoing, Store, StoreError};
 use lane::{Lane, Next, backoff};
 
@@ -81,8 +83,7 @@ pub struct Courier {
 
 /// A try has ended and its result is committed.
 struct Settled {
-    outgoing: Outgoing,
-    result: DeliveryResult,
+    results: Vec<(Outgoing, DeliveryResult)>,
     /// How long the other side wants to be left alone.
     pause: Option<Duration>,
     /// When it answered.
@@ -158,7 +159,9 @@ impl Round {
             let is_full = claimed.len() == BATCH as usize;
             let mut is_news = false;
             for outgoing in claimed {
-                is_news |= self.lanes.entry(outgoing.channel.clone()).or_default().push(outgoing);
+                let pace = || self.courier.notifiers.load().get(&outgoing.channel).map(|notifier| notifier.pace());
+                let lane = self.lanes.entry(outgoing.channel.clone());
+                is_news |= lane.or_insert_with(|| Lane::new(pace().unwrap_or_default())).push(outgoing);
             }
             // A full batch may have more behind it, unless it only repeats what waits here already.
             if !(is_full && is_news) {
@@ -185,7 +188,7 @@ impl Round {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(lane) = self.channels.remove(&id).and_then(|channel| self.lanes.get_mut(&channel)) else { return };
         match ended {
-            Ok((_, settled)) => lane.settle(&settled.outgoing, &settled.result, settled.pause, settled.answered_at),
+            Ok((_, settled)) => lane.settle(&settled.results, settled.pause, settled.answered_at),
             Err(error) => {
                 error!(%error, "a delivery broke down; the message comes back");
                 lane.abandon();
@@ -195,29 +198,47 @@ impl Round {
 }
 
 impl Courier {
-    /// One try of one message: sends it and commits what became of it.
+    /// One try: sends what is next and commits what became of it.
     async fn deliver(self: Arc<Self>, next: Next) -> Settled {
-        let Next { outgoing, failures } = next;
-        let answer = self.send(&outgoing).await;
+        let Next { outgoings, failures } = next;
+        let answer = self.send(&outgoings).await;
         let answered_at = self.clock.now();
-        let (result, pause) = judge(&outgoing, failures, answer, answered_at);
-        log(&outgoing, &result);
-        self.record(&outgoing, &result).await;
-        let told = match result {
-            DeliveryResult::Sent => Delivery::Sent,
-            DeliveryResult::Retry { .. } => Delivery::Retried,
-            DeliveryResult::Dead { .. } => Delivery::Dead,
-        };
-        (self.on_delivery)(&outgoing.channel, told);
-        Settled { outgoing, result, pause, answered_at }
+        let mut pause = None;
+        let mut results = Vec::new();
+        for outgoing in outgoings {
+            let (result, asked) = judge(&outgoing, failures, answer.clone(), answered_at);
+            log(&outgoing, &result);
+            pause = pause.max(asked);
+            results.push((outgoing, result));
+        }
+        // At once, so that the store commits them together.
+        join_all(results.iter().map(|(outgoing, result)| self.record(outgoing, result))).await;
+        for (outgoing, result) in &results {
+            let told = match result {
+                DeliveryResult::Sent { .. } => Delivery::Sent,
+                DeliveryResult::Retry { .. } => Delivery::Retried,
+                DeliveryResult::Dead { .. } => Delivery::Dead,
+            };
+            (self.on_delivery)(&outgoing.channel, told);
+        }
+        Settled { results, pause, answered_at }
     }
 
-    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
-        let Some(notifier) = self.notifiers.load().get(&outgoing.channel).map(Arc::clone) else {
+    async fn send(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
+        let notifiers = self.notifiers.load();
+        let Some(notifier) = outgoings.first().and_then(|outgoing| notifiers.get(&outgoing.channel)).map(Arc::clone)
+        else {
             let error = "the configuration has no such channel any more".to_owned();
             return Err(NotifyError::Permanent { error });
         };
-        let sending = AssertUnwindSafe(notifier.send(outgoing)).catch_unwind();
+        let sending = async {
+            match outgoings {
+                [outgoing] => notifier.send(outgoing).await,
+                // What is remembered is remembered of one heal; a bundle is about many.
+                _ => notifier.send_bundle(outgoings).await.map(|receipt| Receipt { memory: None, ..receipt }),
+            }
+        };
+        let sending = AssertUnwindSafe(sending).catch_unwind();
         let retry = |error: &str| NotifyError::Retryable { error: error.to_owned(), after: None };
         match tokio::time::timeout(SEND_LIMIT, sending).await {
             Ok(Ok(answer)) => answer,
@@ -251,7 +272,7 @@ fn log(outgoing: &Outgoing, result: &DeliveryResult) {
     let Outgoing { channel, message, tries, .. } = outgoing;
     let (heal, kind, tries) = (&message.heal.id, message.kind.as_str(), tries + 1);
     match result {
-        DeliveryResult::Sent => debug!(%channel, %heal, kind, tries, "message delivered"),
+        DeliveryResult::Sent { .. } => debug!(%channel, %heal, kind, tries, "message delivered"),
         DeliveryResult::Retry { at, error } => {
             warn!(%channel, %heal, kind, tries, error, again_at = %at, "message not delivered; trying again");
         }
@@ -266,11 +287,11 @@ fn log(outgoing: &Outgoing, result: &DeliveryResult) {
 fn judge(
     outgoing: &Outgoing,
     failures: u32,
-    answer: Result<String, NotifyError>,
+    answer: Result<Receipt, NotifyError>,
     now: Timestamp,
 ) -> (DeliveryResult, Option<Duration>) {
     match answer {
-        Ok(_) => (DeliveryResult::Sent, None),
+        Ok(Receipt { memory, .. }) => (DeliveryResult::Sent { memory }, None),
         Err(NotifyError::Permanent { error }) => (DeliveryResult::Dead { error }, None),
         Err(NotifyError::Retryable { error, after }) if elapsed(outgoing.created_at, now) >= MAX_AGE => {
             (DeliveryResult::Dead { error: format!("not delivered within 24 hours, last: {error}") }, after)
@@ -290,7 +311,7 @@ mod tests {
     use super::samples::{at, outgoing};
     use super::*;
 
-    fn down(after: Option<Duration>) -> Result<String, NotifyError> {
+    fn down(after: Option<Duration>) -> Result<Receipt, NotifyError> {
         Err(NotifyError::Retryable { error: "down".into(), after })
     }
 

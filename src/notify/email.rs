@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::answer::{Redactor, chain};
 use super::message::mail;
-use super::{BuildError, Notifier, NotifyError};
+use super::{BuildError, Notifier, NotifyError, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::{ClientTls, TlsError};
@@ -293,9 +293,9 @@ fn tls_parameters(host: &str, tls: &ClientTls) -> Result<TlsParameters, TlsError
 
 #[async_trait]
 impl Notifier for EmailNotifier {
-    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
         match tokio::time::timeout(self.limit, self.deliver(outgoing)).await {
-            Ok(result) => result,
+            Ok(result) => result.map(Receipt::from),
             Err(_) => Err(NotifyError::Retryable {
                 error: format!("{} did not finish within {:?}", self.server(), self.limit),
                 after: None,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
 use super::message::{html, mail, plain, subject, text::percent};
-use super::{BuildError, Notifier, NotifyError};
+use super::{BuildError, Notifier, NotifyError, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
@@ -142,13 +142,13 @@ impl MailgunNotifier {
 
 #[async_trait]
 impl Notifier for MailgunNotifier {
-    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
         let request = self
             .http
             .post(self.url.clone())
             .basic_auth("api", Some(self.settings.api_key.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let answer = self.http.send(request.body(self.form(outgoing))).await?;
-        self.judge(&answer, outgoing.tries)
+        self.judge(&answer, outgoing.tries).map(Receipt::from)
     }
 }

@@ -36,14 +36,64 @@ pub enum NotifyError {
     },
 }
 
+/// A message has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the other side said; never a secret.
+    pub said: String,
+    /// What the notifier wants to be shown with the heal's next message; `None` when nothing new.
+    pub memory: Option<serde_json::Value>,
+}
+
+impl<T: Into<String>> From<T> for Receipt {
+    fn from(said: T) -> Self {
+        Self { said: said.into(), memory: None }
+    }
+}
+
+/// How much a channel bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The time between messages on average.
+    pub gap: Duration,
+    /// How many may come in quick succession after a rest.
+    pub burst: u32,
+    /// When as many messages wait that each begin a story, they are sent as one.
+    pub bundle_from: usize,
+}
+
+impl Default for Pace {
+    /// Whatever comes, one by one.
+    fn default() -> Self {
+        Self { gap: Duration::ZERO, burst: 1, bundle_from: usize::MAX }
+    }
+}
+
 /// Carries messages to one channel.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Delivers once, within the notifier's own time limits. Answers what the other side said.
+    /// Delivers once, within the notifier's own time limits.
     ///
     /// # Errors
     /// Retryable or permanent, as the other side's answer tells.
-    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError>;
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError>;
+
+    /// Delivers several messages as one. Only asked for by a [`Pace`] that bundles.
+    ///
+    /// # Errors
+    /// As [`Notifier::send`].
+    async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
+        let mut receipt = Receipt::from("nothing to send");
+        for outgoing in outgoings {
+            receipt = self.send(outgoing).await?;
+        }
+        Ok(receipt)
+    }
+
+    /// How much the channel bears.
+    fn pace(&self) -> Pace {
+        Pace::default()
+    }
 }
 
 /// A notifier cannot be built from its settings.

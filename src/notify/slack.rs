@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
 use super::message::slack::render;
-use super::{BuildError, Notifier, NotifyError};
+use super::{BuildError, Notifier, NotifyError, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
@@ -112,8 +112,8 @@ fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
 
 #[async_trait]
 impl Notifier for SlackNotifier {
-    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
         let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json; charset=utf-8");
-        self.judge(&self.http.send(request.body(render(&outgoing.message))).await?)
+        self.judge(&self.http.send(request.body(render(&outgoing.message))).await?).map(Receipt::from)
     }
 }

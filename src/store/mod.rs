@@ -111,13 +111,18 @@ pub struct Outgoing {
     pub tries: u32,
     /// When it was committed.
     pub created_at: Timestamp,
+    /// What the channel's notifier remembers of the heal from earlier messages.
+    pub memory: Option<serde_json::Value>,
 }
 
 /// What became of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryResult {
     /// The other side took it.
-    Sent,
+    Sent {
+        /// What the notifier wants to remember of the heal; `None` leaves what it remembers as it is.
+        memory: Option<serde_json::Value>,
+    },
     /// Not now; try again at the given time.
     Retry {
         /// When.
@@ -212,6 +217,7 @@ pub trait Store: Send + Sync {
     async fn renew_leases(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// Claims up to `limit` messages that are due; a claim lapses after a minute so that a crash repeats rather than loses.
+    /// Of each heal and channel only the oldest message that waits is ever claimed, so that no story is told out of order.
     /// Also answers when the next one is due.
     async fn claim_messages(
         &self,

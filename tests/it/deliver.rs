@@ -13,7 +13,7 @@ use autoheal::domain::decide::Policy;
 use autoheal::domain::message::{Audience, Channel, MessageKind};
 use autoheal::engine::deliver::{Courier, Delivery};
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
-use autoheal::notify::{Notifier, NotifyError};
+use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::sqlite::{Options, SqliteStore};
 use autoheal::store::{OutboxCounts, Outgoing, Store};
@@ -40,7 +40,7 @@ impl Clock for HandClock {
     }
 }
 
-type Answers = Vec<Result<String, NotifyError>>;
+type Answers = Vec<Result<Receipt, NotifyError>>;
 
 /// Answers as told, and tells what it was given.
 struct Told {
@@ -50,10 +50,10 @@ struct Told {
 
 #[async_trait]
 impl Notifier for Told {
-    async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
         self.seen.send(outgoing.clone()).unwrap();
         let answer = self.answers.lock().unwrap().pop();
-        answer.unwrap_or_else(|| Ok("ok".to_owned()))
+        answer.unwrap_or_else(|| Ok("ok".into()))
     }
 }
 
@@ -62,7 +62,7 @@ struct Hangs;
 
 #[async_trait]
 impl Notifier for Hangs {
-    async fn send(&self, _: &Outgoing) -> Result<String, NotifyError> {
+    async fn send(&self, _: &Outgoing) -> Result<Receipt, NotifyError> {
         std::future::pending().await
     }
 }
@@ -130,7 +130,7 @@ fn told(answers: Answers) -> (Arc<dyn Notifier>, mpsc::UnboundedReceiver<Outgoin
     (Arc::new(Told { answers: Mutex::new(answers), seen }), received)
 }
 
-fn down() -> Result<String, NotifyError> {
+fn down() -> Result<Receipt, NotifyError> {
     Err(NotifyError::Retryable { error: "down".to_owned(), after: None })
 }
 
@@ -203,10 +203,10 @@ async fn a_notifier_that_panics_takes_nobody_with_it() {
     struct Panics(Mutex<Option<Uuid>>);
     #[async_trait]
     impl Notifier for Panics {
-        async fn send(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
+        async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
             let first = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(outgoing.id);
             assert!(first.is_some(), "the first delivery breaks down");
-            Ok(String::new())
+            Ok("ok".into())
         }
     }
     let mut bench = Bench::start([("on-call/slack", Arc::new(Panics(Mutex::default())) as Arc<dyn Notifier>)]);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use autoheal::notify::email::{EmailNotifier, EmailSettings};
-use autoheal::notify::{Notifier, NotifyError};
+use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::tls::ClientTls;
 use uuid::Uuid;
@@ -46,13 +46,13 @@ fn text(error: &NotifyError) -> String {
     error.clone()
 }
 
-fn retried(result: Result<String, NotifyError>) -> String {
+fn retried(result: Result<Receipt, NotifyError>) -> String {
     let error = result.expect_err("the message does not arrive");
     assert!(matches!(error, NotifyError::Retryable { .. }), "{error:?}");
     text(&error)
 }
 
-fn given_up(result: Result<String, NotifyError>) -> String {
+fn given_up(result: Result<Receipt, NotifyError>) -> String {
     let error = result.expect_err("the message does not arrive");
     assert!(matches!(error, NotifyError::Permanent { .. }), "{error:?}");
     text(&error)
@@ -63,7 +63,7 @@ async fn a_mail_arrives_over_starttls_after_auth_plain_with_both_parts_and_our_h
     let (pki, server) = start(&[]);
     let outgoing = exhausted("on-call/email", "ui");
     let said = notifier(&pki, &server).send(&outgoing).await;
-    assert_eq!(said, Ok("250 Great success".to_owned()));
+    assert_eq!(said, Ok("250 Great success".into()));
     assert_eq!(server.expect("auth")["mechanism"], "PLAIN");
     let mail = server.expect("message");
     assert_eq!((&mail["tls"], &mail["user"]), (&true.into(), &USER.into()));
@@ -192,7 +192,7 @@ async fn a_refused_recipient_does_not_keep_the_others_from_their_mail() {
     assert!(said.contains("took the mail for 1 of 3: later@example.com: 451"), "{said}");
     assert_eq!(server.expect("message")["recipients"], serde_json::json!(["oncall@example.com"]));
 
-    let said = notifier.send(&outgoing).await.unwrap();
+    let said = notifier.send(&outgoing).await.unwrap().said;
     assert!(said.starts_with("250 Great success, but refused gone@example.com: 550"), "{said}");
     assert_eq!(server.expect("message")["recipients"], serde_json::json!(["later@example.com"]), "nobody twice");
 

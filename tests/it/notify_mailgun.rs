@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autoheal::notify::mailgun::{MailgunNotifier, MailgunSettings};
-use autoheal::notify::{Notifier, NotifyError};
+use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::Outgoing;
 use autoheal::tls::ClientTls;
@@ -30,7 +30,7 @@ fn settings(api: &str) -> MailgunSettings {
     }
 }
 
-async fn answered(answer: Answer, outgoing: &Outgoing) -> Result<String, NotifyError> {
+async fn answered(answer: Answer, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
     let service = Service::start(move |_| answer.clone()).await;
     let result = MailgunNotifier::new(&settings(&service.url())).unwrap().send(outgoing).await;
     assert!(!format!("{result:?}").contains("S3cr3t"), "{result:?}");
@@ -44,7 +44,7 @@ async fn a_mail_is_posted_as_mailgun_documents_it_and_the_same_at_every_try() {
     let outgoing = exhausted("on-call/mailgun", "ui & ü");
     let notifier = MailgunNotifier::new(&settings(&format!("{}/proxy/", service.url()))).unwrap();
     for _ in 0..2 {
-        assert_eq!(notifier.send(&outgoing).await, Ok("200 queued as <1@mg.example.com>".to_owned()));
+        assert_eq!(notifier.send(&outgoing).await, Ok("200 queued as <1@mg.example.com>".into()));
     }
     let received = service.received();
     assert_eq!(received[0].body, received[1].body);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
-use autoheal::notify::{Notifier, NotifierSettings, NotifyError, ReceiverSettings, build};
+use autoheal::notify::{Notifier, NotifierSettings, NotifyError, Receipt, ReceiverSettings, build};
 use autoheal::secret::Secret;
 use autoheal::tls::ClientTls;
 
@@ -16,7 +16,7 @@ fn settings(url: &str) -> SlackSettings {
     SlackSettings { webhook_url: Secret::new(url), tls: ClientTls::default() }
 }
 
-async fn answered(answer: Answer) -> Result<String, NotifyError> {
+async fn answered(answer: Answer) -> Result<Receipt, NotifyError> {
     let server = SlackServer::start([answer]).await;
     let notifier = SlackNotifier::new(&settings(&server.url())).unwrap();
     let result = notifier.send(&exhausted("on-call/slack", "ui")).await;
@@ -24,11 +24,11 @@ async fn answered(answer: Answer) -> Result<String, NotifyError> {
     result
 }
 
-fn retry(error: &str, after: Option<u64>) -> Result<String, NotifyError> {
+fn retry(error: &str, after: Option<u64>) -> Result<Receipt, NotifyError> {
     Err(NotifyError::Retryable { error: error.to_owned(), after: after.map(Duration::from_secs) })
 }
 
-fn never(error: &str) -> Result<String, NotifyError> {
+fn never(error: &str) -> Result<Receipt, NotifyError> {
     Err(NotifyError::Permanent { error: error.to_owned() })
 }
 
@@ -36,7 +36,7 @@ fn never(error: &str) -> Result<String, NotifyError> {
 async fn a_message_arrives_as_one_attachment_in_which_no_label_can_ping() {
     let server = SlackServer::start([]).await;
     let notifier = SlackNotifier::new(&settings(&server.url())).unwrap();
-    assert_eq!(notifier.send(&exhausted("on-call/slack", "<!channel> <@U1>")).await, Ok("200 ok".to_owned()));
+    assert_eq!(notifier.send(&exhausted("on-call/slack", "<!channel> <@U1>")).await, Ok("200 ok".into()));
     let received = server.received();
     let attachment = &received[0]["attachments"][0];
     assert_eq!(
@@ -65,8 +65,8 @@ async fn slacks_answers_mean_what_slack_says_they_mean() {
             Answer::Say(302, vec![("location", "http://127.0.0.1:1/".to_owned())], String::new()),
             never("Slack answered 302 Found; redirects are not followed, check the address"),
         ),
-        (Answer::say(200, "ok"), Ok("200 ok".to_owned())),
-        (Answer::say(200, r#"{"ok":true}"#), Ok("200 ok".to_owned())),
+        (Answer::say(200, "ok"), Ok("200 ok".into())),
+        (Answer::say(200, r#"{"ok":true}"#), Ok("200 ok".into())),
         (
             Answer::say(200, r#"{"ok":false,"error":"channel_not_found"}"#),
             never("Slack answered 200 but refused: channel_not_found"),

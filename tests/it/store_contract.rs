@@ -17,6 +17,7 @@ use autoheal::domain::reason::Reason;
 use autoheal::domain::rule::{HealRequest, Mode};
 use autoheal::store::sqlite::{Options, SqliteStore};
 use autoheal::store::{Decision, DeliveryResult, HealQuery, OutboxCounts, Outgoing, Sighting, Store};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::support::sighting::{alert, at, firing, request, resolved, resolved_alert, sighting};
@@ -245,13 +246,43 @@ async fn a_claim_lapses_and_results_stay(place: &dyn Place) {
     );
     let retry = DeliveryResult::Retry { at: at(5 * MINUTE), error: "429".to_owned() };
     store.message_result(again[0].id, retry, at(MINUTE)).await.unwrap();
-    store.message_result(again[1].id, DeliveryResult::Sent, at(MINUTE)).await.unwrap();
+    store.message_result(again[1].id, DeliveryResult::Sent { memory: None }, at(MINUTE)).await.unwrap();
     let (none, next) = store.claim_messages(10, at(4 * MINUTE)).await.unwrap();
     assert_eq!((none.len(), next), (0, Some(at(5 * MINUTE))));
     let dead = DeliveryResult::Dead { error: "no such channel".to_owned() };
     store.message_result(again[0].id, dead, at(5 * MINUTE)).await.unwrap();
-    store.message_result(again[0].id, DeliveryResult::Sent, at(5 * MINUTE)).await.unwrap();
+    store.message_result(again[0].id, DeliveryResult::Sent { memory: None }, at(5 * MINUTE)).await.unwrap();
     assert_eq!(store.outbox_counts().await.unwrap(), OutboxCounts { waiting: 0, dead: 1 });
+}
+
+async fn a_story_stays_in_order_also_after_a_restart(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1)], 0).await;
+    let heal = begin(&store, 0).await.remove(0);
+    let first = store.claim_messages(10, at(0)).await.unwrap().0;
+    let sent = DeliveryResult::Sent { memory: Some(json!({"ts": "1"})) };
+    store.message_result(first[0].id, sent, at(0)).await.unwrap();
+    let retry = DeliveryResult::Retry { at: at(5 * MINUTE), error: "429".to_owned() };
+    store.message_result(first[1].id, retry, at(0)).await.unwrap();
+    finish(&store, &heal, ActionOutcome::Failed { error: "no".to_owned() }, 1).await;
+    store.close().await;
+    drop(store);
+
+    let store = place.open().await;
+    let (later, next) = store.claim_messages(10, at(MINUTE)).await.unwrap();
+    assert_eq!(channels(&later), [&first[0].channel], "on the other channel an earlier message waits");
+    assert_eq!(later[0].memory, Some(json!({"ts": "1"})), "what the notifier wanted to be shown again");
+    assert_eq!(next, Some(at(2 * MINUTE)), "nobody looks for what may not go yet");
+    store.message_result(later[0].id, DeliveryResult::Sent { memory: None }, at(MINUTE)).await.unwrap();
+    let (again, _) = store.claim_messages(10, at(5 * MINUTE)).await.unwrap();
+    assert_eq!((again[0].id, again.len(), &again[0].memory), (first[1].id, 1, &None));
+    store.message_result(again[0].id, DeliveryResult::Sent { memory: None }, at(5 * MINUTE)).await.unwrap();
+    let (last, _) = store.claim_messages(10, at(5 * MINUTE)).await.unwrap();
+    assert_eq!((last.len(), last[0].message.kind), (1, later[0].message.kind));
+}
+
+fn channels(messages: &[Outgoing]) -> Vec<&String> {
+    messages.iter().map(|message| &message.channel).collect()
 }
 
 async fn what_a_process_that_is_gone_was_delivering_is_due_again(place: &dyn Place) {
@@ -399,7 +430,7 @@ async fn what_is_old_is_forgotten_and_nothing_else(place: &dyn Place) {
     assert_eq!(waiting.len(), 601 * 2);
     let untold = waiting[0].message.heal.id;
     for message in waiting.iter().filter(|message| message.message.heal.id != untold) {
-        store.message_result(message.id, DeliveryResult::Sent, at(3 * MINUTE)).await.unwrap();
+        store.message_result(message.id, DeliveryResult::Sent { memory: None }, at(3 * MINUTE)).await.unwrap();
     }
     assert_eq!(store.prune(at(2 * MINUTE)).await.unwrap(), 599);
     let left = all(&store).await;
@@ -481,5 +512,5 @@ macro_rules! every_promise_but_durability {
     };
 }
 
-every_promise_but_durability!(sqlite_file, SqliteFile::new(), a_pause_survives_a_restart what_was_answered_is_there_after_reopening what_a_process_that_is_gone_was_delivering_is_due_again);
+every_promise_but_durability!(sqlite_file, SqliteFile::new(), a_pause_survives_a_restart a_story_stays_in_order_also_after_a_restart what_was_answered_is_there_after_reopening what_a_process_that_is_gone_was_delivering_is_due_again);
 every_promise_but_durability!(sqlite_memory, SqliteMemory,);

@@ -6,14 +6,14 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
-use crate::domain::heal::HealId;
+use crate::notify::Pace;
 use crate::store::{DeliveryResult, Outgoing};
 
 /// Messages that wait in memory; more stay in the outbox until their claim lapses.
 const MAX_WAITING: usize = 256;
 /// Shortest and longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
-/// How long a message that must be retried is waited for beyond its time before its heal's later messages may go.
+/// How long failures are remembered beyond the time at which their message should have come back.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The wait after `failures` failures in a row (1 or more): doubling, with up to a quarter more that depends on `id`, so
@@ -25,10 +25,9 @@ pub fn backoff(id: Uuid, failures: u32) -> Duration {
     doubled.mul_f64(1.0 + jitter)
 }
 
-/// A message that will come back, how often it has failed here, and until when later ones of its heal wait for it.
+/// How often a message that will come back has failed here, and until when that is remembered.
 #[derive(Debug)]
 struct Failing {
-    age: Age,
     failures: u32,
     until: Timestamp,
 }
@@ -40,33 +39,43 @@ const fn age(outgoing: &Outgoing) -> Age {
     (outgoing.created_at, outgoing.id)
 }
 
-/// A message to send, and how many failures in a row it would add to.
+/// What to send next, and how many failures in a row it would add to.
 #[derive(Debug)]
 pub struct Next {
-    /// The message.
-    pub outgoing: Outgoing,
+    /// One message, or several that go as one.
+    pub outgoings: Vec<Outgoing>,
     /// Failures of this message or of the whole lane, whichever are more.
     pub failures: u32,
 }
 
-/// One channel's queue.
+/// One channel's queue. The store hands out only the oldest message of each heal, so that whatever waits here may go in
+/// any order.
 #[derive(Debug, Default)]
 pub struct Lane {
+    pace: Pace,
     /// What waits, by age.
     waiting: BTreeMap<Age, Outgoing>,
     /// What is known here, so that a claim that lapsed brings nothing twice.
     known: BTreeSet<Uuid>,
     /// What is under way.
-    busy: Option<Uuid>,
-    /// Heals with a message that will come back.
-    failing: BTreeMap<HealId, Failing>,
+    busy: Vec<Uuid>,
+    /// Messages that will come back.
+    failing: BTreeMap<Uuid, Failing>,
     /// Failures since the last success.
     failures: u32,
     /// Nothing is sent before.
     paused_until: Option<Timestamp>,
+    /// When everything sent so far would have been sent had it been spread evenly; how far that is ahead of the clock
+    /// says how much of the burst is used.
+    spread_until: Option<Timestamp>,
 }
 
 impl Lane {
+    /// An empty queue for a channel that bears this much.
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
     /// Takes a claimed message in. Answers whether it was new here.
     pub fn push(&mut self, outgoing: Outgoing) -> bool {
         if self.waiting.len() >= MAX_WAITING || !self.known.insert(outgoing.id) {
@@ -76,75 +85,83 @@ impl Lane {
         true
     }
 
-    /// The next message to send, if the lane is free: the one that failed least often, and of those the oldest. So a
-    /// message that fails again and again does not stand in the way of the others.
+    /// What to send next, if the lane is free: the message that failed least often, and of those the oldest. So a
+    /// message that fails again and again does not stand in the way of the others. When many begin a story of their own
+    /// at once they go as one, because nobody reads fifty messages.
     pub fn next(&mut self, now: Timestamp) -> Option<Next> {
-        if self.busy.is_some() || self.paused_until.is_some_and(|until| until > now) {
+        if !self.busy.is_empty() || self.free_at().is_some_and(|at| at > now) {
             return None;
         }
         self.failing.retain(|_, failing| failing.until > now);
-        let mut seen = BTreeSet::new();
-        // By age, so the first one of each heal is the only one of it whose turn it can be.
-        let (failures, age) = self
-            .waiting
-            .iter()
-            .filter(|(_, outgoing)| seen.insert(outgoing.message.heal.id))
-            .filter_map(|(age, outgoing)| match self.failing.get(&outgoing.message.heal.id) {
-                None => Some((0, *age)),
-                Some(failing) if failing.age == *age => Some((failing.failures, *age)),
-                Some(_) => None,
-            })
-            .min()?;
-        let outgoing = self.waiting.remove(&age)?;
-        self.busy = Some(outgoing.id);
-        Some(Next { outgoing, failures: failures.max(self.failures) })
+        let begins = |(_, outgoing): &(&Age, &Outgoing)| outgoing.memory.is_none();
+        let bundle: Vec<_> = self.waiting.iter().filter(begins).map(|(age, _)| *age).collect();
+        let failures = |id| self.failing.get(&id).map_or(0, |failing| failing.failures);
+        let (ages, failures) = if bundle.len() >= self.pace.bundle_from {
+            let most = bundle.iter().map(|(_, id)| failures(*id)).max();
+            (bundle, most.unwrap_or_default())
+        } else {
+            let (failures, age) = self.waiting.keys().map(|age| (failures(age.1), *age)).min()?;
+            (vec![age], failures)
+        };
+        let outgoings: Vec<_> = ages.iter().filter_map(|age| self.waiting.remove(age)).collect();
+        self.busy = outgoings.iter().map(|outgoing| outgoing.id).collect();
+        self.spread_until = Some(self.spread_until.map_or(now, |at| at.max(now)) + self.pace.gap);
+        Some(Next { outgoings, failures: failures.max(self.failures) })
     }
 
-    /// Learns what became of the message under way.
-    pub fn settle(&mut self, outgoing: &Outgoing, result: &DeliveryResult, pause: Option<Duration>, now: Timestamp) {
-        self.busy = None;
-        self.known.remove(&outgoing.id);
-        let heal = outgoing.message.heal.id;
-        match result {
-            DeliveryResult::Sent => {
-                self.failing.remove(&heal);
-                self.failures = 0;
-                self.paused_until = None;
+    /// Learns what became of what was under way. The other side may have asked for a pause.
+    pub fn settle(&mut self, settled: &[(Outgoing, DeliveryResult)], pause: Option<Duration>, now: Timestamp) {
+        self.busy.clear();
+        let mut failed = None;
+        for (outgoing, result) in settled {
+            self.known.remove(&outgoing.id);
+            let earlier = self.failing.remove(&outgoing.id);
+            match result {
+                DeliveryResult::Sent { .. } => {
+                    self.failures = 0;
+                    self.paused_until = None;
+                }
+                DeliveryResult::Dead { .. } => self.paused_until = pause.map(|pause| now + pause),
+                DeliveryResult::Retry { at, .. } => {
+                    failed.get_or_insert(outgoing.id);
+                    let failures = earlier.map_or(0, |failing| failing.failures).saturating_add(1);
+                    let until = (*at).max(now + pause.unwrap_or_default()) + PATIENCE;
+                    self.failing.insert(outgoing.id, Failing { failures, until });
+                }
             }
-            DeliveryResult::Dead { .. } => {
-                self.failing.remove(&heal);
-                self.paused_until = pause.map(|pause| now + pause);
-            }
-            DeliveryResult::Retry { at, .. } => {
-                self.failures = self.failures.saturating_add(1);
-                let pause = pause.unwrap_or_default().max(backoff(outgoing.id, self.failures));
-                self.paused_until = Some(now + pause);
-                let earlier = self.failing.get(&heal).filter(|failing| failing.age == age(outgoing));
-                let failures = earlier.map_or(0, |failing| failing.failures).saturating_add(1);
-                let until = (*at).max(now + pause) + PATIENCE;
-                self.failing.insert(heal, Failing { age: age(outgoing), failures, until });
-            }
+        }
+        if let Some(id) = failed {
+            self.failures = self.failures.saturating_add(1);
+            self.paused_until = Some(now + pause.unwrap_or_default().max(backoff(id, self.failures)));
         }
     }
 
-    /// Gives up the message under way, of which nothing is known; its claim lapses and it comes back.
+    /// Gives up what was under way, of which nothing is known; its claim lapses and it comes back.
     pub fn abandon(&mut self) {
-        if let Some(id) = self.busy.take() {
+        for id in self.busy.drain(..) {
             self.known.remove(&id);
         }
     }
 
+    /// When the channel bears the next message.
+    fn free_at(&self) -> Option<Timestamp> {
+        let burst = self.pace.gap * self.pace.burst.saturating_sub(1);
+        self.paused_until.max(self.spread_until.map(|at| at - burst))
+    }
+
     /// When a paused lane with something to send goes on.
     pub fn resumes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.paused_until.filter(|until| *until > now && !self.waiting.is_empty() && self.busy.is_none())
+        self.free_at().filter(|at| *at > now && !self.waiting.is_empty() && self.busy.is_empty())
     }
 
     /// Whether nothing would be lost by forgetting the lane.
     pub fn is_idle(&self, now: Timestamp) -> bool {
-        self.busy.is_none()
+        let is_over = |until: Option<Timestamp>| until.is_none_or(|until| until <= now);
+        self.busy.is_empty()
             && self.waiting.is_empty()
             && self.failing.is_empty()
-            && self.paused_until.is_none_or(|until| until <= now)
+            && is_over(self.paused_until)
+            && is_over(self.spread_until)
     }
 }
 

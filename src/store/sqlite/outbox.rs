@@ -3,15 +3,21 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
 use super::apply::{id_text, later};
-use super::session::{Session, millis, millis_up, timestamp, unreadable};
+use super::session::{Session, encode, millis, millis_up, timestamp, unreadable};
 use crate::store::{DeliveryResult, OutboxCounts, Outgoing, StoreError};
 
 /// How long a message belongs to whoever claimed it.
 const CLAIM: Duration = Duration::from_mins(1);
+
+/// A message that waits while no earlier one of its heal waits for the same channel. `status <> 'sent'` follows from the
+/// first condition, but only said so can `SQLite` use the partial index.
+const NEXT_OF_ITS_STORY: &str = "status = 'waiting' AND status <> 'sent' AND NOT EXISTS (
+    SELECT 1 FROM outbox AS earlier WHERE earlier.heal = outbox.heal AND earlier.channel = outbox.channel
+        AND earlier.id < outbox.id AND earlier.status = 'waiting')";
 
 impl Session {
     /// Claims messages that are due, those longest due first, and answers them in the order they were committed.
@@ -50,16 +56,16 @@ impl Session {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<(String, Result<Outgoing, StoreError>)>, StoreError> {
-        // `status <> 'sent'` follows from the first condition, but only said so can SQLite use the partial index.
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, channel, doc, tries, created_at FROM outbox
-             WHERE status = 'waiting' AND status <> 'sent' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT id, channel, doc, tries, created_at,
+                    (SELECT doc FROM memory WHERE memory.heal = outbox.heal AND memory.channel = outbox.channel)
+             FROM outbox WHERE {NEXT_OF_ITS_STORY} AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2",
+        ))?;
         let mut rows = statement.query(params![millis(now), limit])?;
         let mut due = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, channel, doc): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (tries, created_at): (u32, i64) = (row.get(3)?, row.get(4)?);
+            let (tries, created_at, memory): (u32, i64, Option<String>) = (row.get(3)?, row.get(4)?, row.get(5)?);
             let read = || {
                 Ok(Outgoing {
                     id: Uuid::parse_str(&id).map_err(|error| unreadable("message's identity", &error))?,
@@ -67,6 +73,10 @@ impl Session {
                     message: serde_json::from_str(&doc).map_err(|error| unreadable("message", &error))?,
                     tries,
                     created_at: timestamp(created_at)?,
+                    memory: memory
+                        .map(|doc| serde_json::from_str(&doc))
+                        .transpose()
+                        .map_err(|error| unreadable("memory of a channel", &error))?,
                 })
             };
             let read = read();
@@ -78,8 +88,8 @@ impl Session {
     fn next_message_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT MIN(due_at) FROM outbox WHERE status = 'waiting' AND status <> 'sent'")?;
-        let due: Option<i64> = statement.query_row([], |row| row.get(0))?;
+            .prepare_cached(&format!("SELECT due_at FROM outbox WHERE {NEXT_OF_ITS_STORY} ORDER BY due_at LIMIT 1"))?;
+        let due: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
         due.map(timestamp).transpose()
     }
 
@@ -87,10 +97,20 @@ impl Session {
     pub(super) fn message_result(&self, id: Uuid, result: &DeliveryResult) -> Result<(), StoreError> {
         let id = id_text(id);
         match result {
-            DeliveryResult::Sent => self.execute(
-                "UPDATE outbox SET status = 'sent', last_error = NULL WHERE id = ?1 AND status = 'waiting'",
-                [id],
-            )?,
+            DeliveryResult::Sent { memory } => {
+                let sent = self.execute(
+                    "UPDATE outbox SET status = 'sent', last_error = NULL WHERE id = ?1 AND status = 'waiting'",
+                    [&id],
+                )?;
+                match memory {
+                    Some(memory) if sent > 0 => self.execute(
+                        "INSERT INTO memory (heal, channel, doc) SELECT heal, channel, ?2 FROM outbox WHERE id = ?1
+                         ON CONFLICT (heal, channel) DO UPDATE SET doc = excluded.doc",
+                        params![id, encode(memory)?],
+                    )?,
+                    _ => sent,
+                }
+            }
             DeliveryResult::Retry { at, error } => self.execute(
                 "UPDATE outbox SET due_at = ?2, claimed_by = NULL, last_error = ?3 WHERE id = ?1 AND status = 'waiting'",
                 params![id, millis_up(*at), error],

@@ -73,5 +73,6 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         message: Message { kind: MessageKind::Exhausted, at: now(), heal },
         tries: 0,
         created_at: now(),
+        memory: None,
     }
 }

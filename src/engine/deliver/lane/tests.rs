@@ -2,16 +2,17 @@ use super::super::samples::{at, outgoing};
 use super::*;
 
 fn number(next: &Next) -> u128 {
-    next.outgoing.id.as_u128()
+    next.outgoings[0].id.as_u128()
 }
 
 fn sent(lane: &mut Lane, next: &Next, now: i64) {
-    lane.settle(&next.outgoing, &DeliveryResult::Sent, None, at(now));
+    lane.settle(&[(next.outgoings[0].clone(), DeliveryResult::Sent { memory: None })], None, at(now));
 }
 
 fn failed(lane: &mut Lane, next: &Next, now: i64) {
-    let back = at(now) + backoff(next.outgoing.id, next.failures + 1);
-    lane.settle(&next.outgoing, &DeliveryResult::Retry { at: back, error: "down".into() }, None, at(now));
+    let outgoing = next.outgoings[0].clone();
+    let back = at(now) + backoff(outgoing.id, next.failures + 1);
+    lane.settle(&[(outgoing, DeliveryResult::Retry { at: back, error: "down".into() })], None, at(now));
 }
 
 #[test]
@@ -75,39 +76,68 @@ fn a_pause_the_other_side_asks_for_holds_for_the_whole_lane() {
     lane.push(outgoing(2, 2));
     let next = lane.next(at(0)).unwrap();
     let result = DeliveryResult::Retry { at: at(300), error: "429".into() };
-    lane.settle(&next.outgoing, &result, Some(Duration::from_mins(5)), at(0));
+    lane.settle(&[(next.outgoings[0].clone(), result)], Some(Duration::from_mins(5)), at(0));
     assert!(lane.next(at(299)).is_none());
     assert_eq!(number(&lane.next(at(300)).unwrap()), 2);
 }
 
 #[test]
-fn a_message_that_fails_holds_up_its_own_heal_and_nobody_else() {
+fn a_message_that_fails_again_and_again_stands_in_nobodys_way() {
     let mut lane = Lane::default();
     lane.push(outgoing(1, 1));
     let first = lane.next(at(0)).unwrap();
     failed(&mut lane, &first, 0);
-    lane.push(outgoing(2, 1));
+    lane.push(outgoing(1, 1));
     lane.push(outgoing(3, 2));
     let other = lane.next(at(6)).unwrap();
-    assert_eq!(number(&other), 3, "the later message of the same heal does not pass");
+    assert_eq!(number(&other), 3);
     sent(&mut lane, &other, 6);
-    assert!(lane.next(at(6)).is_none());
-    lane.push(outgoing(1, 1));
     let again = lane.next(at(6)).unwrap();
     assert_eq!((number(&again), again.failures), (1, 1));
-    sent(&mut lane, &again, 6);
-    assert_eq!(number(&lane.next(at(6)).unwrap()), 2);
 }
 
 #[test]
-fn a_heal_does_not_wait_for_ever_for_a_message_that_never_comes_back() {
-    let mut lane = Lane::default();
-    lane.push(outgoing(1, 1));
-    let first = lane.next(at(0)).unwrap();
-    failed(&mut lane, &first, 0);
-    lane.push(outgoing(2, 1));
-    assert!(lane.next(at(60)).is_none());
-    assert_eq!(number(&lane.next(at(600)).unwrap()), 2);
+fn a_channel_gets_no_more_than_it_bears() {
+    let pace = Pace { gap: Duration::from_secs(2), burst: 3, ..Pace::default() };
+    let mut lane = Lane::new(pace);
+    let mut sent_at = Vec::new();
+    for id in 1..=6 {
+        lane.push(outgoing(id, id));
+    }
+    for now in 0..20 {
+        while let Some(next) = lane.next(at(now)) {
+            sent_at.push(now);
+            sent(&mut lane, &next, now);
+        }
+    }
+    assert_eq!(sent_at, [0, 0, 0, 2, 4, 6], "a burst, then one by one");
+    lane.push(outgoing(7, 7));
+    assert!(lane.next(at(20)).is_some(), "a rest gives the burst back");
+    assert!(!lane.is_idle(at(20)), "what was sent is remembered while it counts");
+}
+
+#[test]
+fn many_beginnings_go_as_one_and_stories_that_go_on_stay_apart() {
+    let mut lane = Lane::new(Pace { bundle_from: 3, ..Pace::default() });
+    let mut goes_on = outgoing(2, 2);
+    goes_on.memory = Some(serde_json::json!({"ts": "1"}));
+    for outgoing in [outgoing(1, 1), goes_on, outgoing(3, 3), outgoing(4, 4)] {
+        assert!(lane.push(outgoing));
+    }
+    let next = lane.next(at(0)).unwrap();
+    assert_eq!(next.outgoings.iter().map(|outgoing| outgoing.id.as_u128()).collect::<Vec<_>>(), [1, 3, 4]);
+    let retry = |outgoing: &Outgoing| (outgoing.clone(), DeliveryResult::Retry { at: at(5), error: "down".into() });
+    lane.settle(&next.outgoings.iter().map(retry).collect::<Vec<_>>(), None, at(0));
+    assert_eq!(lane.failures, 1, "one failure, however many messages");
+    for id in [1, 3, 4] {
+        assert!(lane.push(outgoing(id, id)), "all of it comes back");
+    }
+    let again = lane.next(at(60)).unwrap();
+    assert_eq!((again.outgoings.len(), again.failures), (3, 1));
+    let sent: Vec<_> =
+        again.outgoings.into_iter().map(|outgoing| (outgoing, DeliveryResult::Sent { memory: None })).collect();
+    lane.settle(&sent, None, at(60));
+    assert_eq!(number(&lane.next(at(60)).unwrap()), 2);
 }
 
 #[test]
