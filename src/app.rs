@@ -20,6 +20,7 @@ use crate::config::{Config, StoreLocation};
 use crate::domain::decide::Policy;
 use crate::engine::cancels::Cancels;
 use crate::engine::deliver::{Courier, OnDelivery};
+use crate::engine::evidence::Asking;
 use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
 use crate::notify::{self, Notifier};
@@ -27,6 +28,7 @@ use crate::store::Store;
 use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::tls::server::Acceptor;
+use crate::verify::Evidence;
 use crate::web::access::Access;
 use crate::web::server::{Protocol, Server};
 use crate::web::{Identity, Loaded, Parts, WebState};
@@ -110,6 +112,7 @@ pub async fn run_on(
         metrics: Arc::clone(&metrics),
         cancels: Cancels::default(),
         attempts: TaskTracker::new(),
+        asking: Asking::default(),
         stop: CancellationToken::new(),
     });
     let notifiers = Arc::new(ArcSwap::from_pointee(notifiers));
@@ -162,7 +165,7 @@ struct Built {
 }
 
 fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
-    let (actions, notifiers) = if dry_run { (None, BTreeMap::new()) } else { effects(config, clock)? };
+    let Effects { actions, notifiers, evidence } = if dry_run { Effects::default() } else { effects(config, clock)? };
     let rules = config.rules.policies();
     let receivers = notify::channels(&config.receivers);
     let policy = Arc::new(Policy { limits: config.limits, rules, receivers, dry_run });
@@ -175,7 +178,7 @@ fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn
         access: Arc::new(access),
         max_body_bytes: config.web.max_body_bytes,
     };
-    Ok(Built { loaded, equipment: Equipment { actions, policy, history: config.history }, notifiers })
+    Ok(Built { loaded, equipment: Equipment { actions, policy, evidence, history: config.history }, notifiers })
 }
 
 /// How the door speaks.
@@ -189,8 +192,13 @@ fn on_delivery(metrics: Arc<Metrics>) -> OnDelivery {
     Arc::new(move |channel, delivery| metrics.notification(channel, delivery.failure()))
 }
 
-/// Everything that can change the world.
-type Effects = (Option<Actions>, BTreeMap<String, Arc<dyn Notifier>>);
+/// Everything that reaches out into the world.
+#[derive(Default)]
+struct Effects {
+    actions: Option<Actions>,
+    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    evidence: Option<Arc<Evidence>>,
+}
 
 fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
     let actions = Actions::new(&config.docker_hosts, Arc::clone(clock)).context("docker.hosts")?;
@@ -198,7 +206,8 @@ fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("receivers: {}", errors.join("; "))
     })?;
-    Ok((Some(actions), notifiers))
+    let evidence = Evidence::new(&config.docker_hosts, config.prometheus.as_ref(), Arc::clone(clock))?;
+    Ok(Effects { actions: Some(actions), notifiers, evidence: Some(Arc::new(evidence)) })
 }
 
 async fn open_store(

@@ -5,6 +5,7 @@
 //! 1. [`web`] takes Alertmanager's webhook, matches every alert against the rules of [`domain`] and answers 202
 //!    once the [`store`] has committed what they ask for.
 //! 2. [`engine`] looks at the heals that are due, asks [`domain::decide`], commits, and lets an [`action`] do the deed.
+//!    Whether it helped is asked through [`verify`].
 //! 3. Every change of a heal puts messages into the store's outbox; [`engine`] carries them through [`notify`].
 //!
 //! [`config`] turns files into checked values, [`app`] builds everything and is the only place that knows dry runs,
@@ -24,6 +25,7 @@ pub mod store;
 
 pub mod action;
 pub mod notify;
+pub mod verify;
 
 pub mod engine;
 

@@ -12,6 +12,7 @@ use crate::domain::Timestamp;
 use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Delivery, Fingerprint, Labels};
 use crate::domain::decide::{Event, Policy, Snapshot, decide};
+use crate::domain::evidence::Probe;
 use crate::domain::heal::{AttemptId, Heal, HealId, Outcome};
 use crate::domain::matcher::{Comparison, Matcher};
 use crate::domain::reason::Reason;
@@ -100,6 +101,9 @@ pub struct StepPlan {
     pub attempts: u32,
     /// The action as the rule writes it, with every template rendered.
     pub rendered: Map<String, Value>,
+    /// What must hold for it to count as healed, besides the resolve.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }
 
 /// Rehearses a delivery as if nothing were known of its alerts.
@@ -151,6 +155,7 @@ fn rehearse(rule: &HealRule, policy: &Policy, alert: &Alert, now: Timestamp) -> 
         target: step.action.target(),
         attempts: step.attempts,
         rendered: step.action.fields(),
+        evidence: step.verify.probes.iter().map(Probe::wanted).collect(),
     });
     RulePlan { rule: request.rule, verdict, reason: reason.to_string(), target, steps: steps.collect() }
 }
@@ -253,6 +258,9 @@ fn write_alert(f: &mut fmt::Formatter<'_>, alert: &AlertPlan) -> fmt::Result {
             writeln!(f, "             step {}: {} {}, {times}", index + 1, step.action, step.target)?;
             let rendered = Value::Object(step.rendered.clone());
             writeln!(f, "               {rendered}")?;
+            for wanted in &step.evidence {
+                writeln!(f, "               then waits for {wanted}")?;
+            }
         }
     }
     Ok(())

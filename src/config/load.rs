@@ -126,6 +126,7 @@ impl Loader<'_> {
             receivers: sections.receivers,
             default_receivers,
             history: sections.history,
+            prometheus: sections.prometheus,
         })
     }
 
@@ -193,6 +194,7 @@ impl Loader<'_> {
             default_receivers,
             times: &sections.time_intervals,
             throttle: sections.throttle,
+            has_prometheus: sections.has_prometheus,
         };
         let mut names = Names::new("rule");
         let mut loaded = Vec::new();

@@ -3,10 +3,11 @@
 //!
 //! The way of a file: `files` says which ones are read, `yaml` turns each into values that know their `places`,
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
-//! `rules` with `steps`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
+//! `rules` with `steps` and `verify`, `endpoint`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
 mod diagnostic;
 mod docker;
+mod endpoint;
 mod files;
 mod load;
 mod names;
@@ -22,6 +23,7 @@ mod sources;
 mod steps;
 mod suggest;
 mod time_intervals;
+mod verify;
 mod web;
 mod web_file;
 mod yaml;
@@ -40,6 +42,7 @@ use crate::notify::ReceiverSettings;
 use crate::secret::Secret;
 use crate::tls::server::ServerTls;
 use crate::token::Token;
+use crate::verify::Endpoint;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
@@ -69,6 +72,8 @@ pub struct Config {
     pub default_receivers: Vec<String>,
     /// How long ended heals are kept.
     pub history: Duration,
+    /// Where `PromQL` is asked.
+    pub prometheus: Option<Endpoint>,
 }
 
 /// Where the store is.

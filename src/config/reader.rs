@@ -95,9 +95,9 @@ impl Reader<'_> {
         Place::new(self.file, span)
     }
 
-    /// How many problems there are so far, to tell whether reading something added any.
+    /// How many errors there are so far, to tell whether reading something added any.
     pub fn problem_count(&self) -> usize {
-        self.problems.borrow().iter().len()
+        self.problems.borrow().count(Severity::Error)
     }
 
     /// Writes down that a value is of another type than it must be.

@@ -65,6 +65,8 @@ pub(super) struct Surroundings<'a> {
     pub times: &'a TimeIntervals,
     /// How long ladders are remembered when a rule does not say.
     pub throttle: Duration,
+    /// Whether `PromQL` can be asked.
+    pub has_prometheus: bool,
 }
 
 /// Reads a list of rules.
@@ -87,7 +89,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     let hold_for = rule.get("for").and_then(|node| reader.duration(node, Duration::ZERO..=LONGEST)).unwrap_or_default();
     let throttle = rule.get("throttling").and_then(|node| read_throttling(reader, node)).unwrap_or(around.throttle);
     let schedule = around.times.schedule(reader, &rule);
-    let (steps, acts) = steps::read_ladder(reader, &rule, around.hosts);
+    let (steps, acts) = steps::read_ladder(reader, &rule, around);
     let receivers = rule.get("receivers").map(|node| around.receivers.known_list(reader, node));
     let receivers = receivers.filter(|names| !names.is_empty()).unwrap_or_else(|| around.default_receivers.to_vec());
 
@@ -185,7 +187,8 @@ fn read_patterns(reader: &Reader<'_>, node: &Node, key: &str) -> Vec<(String, Re
     patterns.iter().filter_map(|(name, _, pattern)| Some((name.to_owned(), read_pattern(reader, pattern)?))).collect()
 }
 
-fn read_pattern(reader: &Reader<'_>, node: &Node) -> Option<Regex> {
+/// A regular expression that may match anywhere.
+pub(super) fn read_pattern(reader: &Reader<'_>, node: &Node) -> Option<Regex> {
     match Regex::search(reader.plain(node)?) {
         Ok(pattern) => Some(pattern),
         Err(error) => {

@@ -9,10 +9,11 @@ use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
-use super::{StoreLocation, WebSettings, docker, receivers, rules, web};
+use super::{StoreLocation, WebSettings, docker, endpoint, receivers, rules, web};
 use crate::action::container::DockerHost;
 use crate::domain::guard::Limits;
 use crate::notify::ReceiverSettings;
+use crate::verify::Endpoint;
 
 const CONFIGURATION: Schema = Schema {
     what: "the configuration",
@@ -39,10 +40,9 @@ const LIMITS: Schema =
     Schema { what: "`limits`", keys: &["concurrent", "perHour"], unsupported: &["storm"], strict: false };
 
 /// Sections of the language that say nothing to this version, and what their absence means.
-const UNUSED: [(&str, &str); 3] = [
+const UNUSED: [(&str, &str); 2] = [
     ("awx", "no rule of this version launches AWX jobs"),
     ("alertmanager", "only deliveries are evidence, and silences are not asked for"),
-    ("prometheus", "no evidence is asked from it"),
 ];
 
 const DAY: Duration = Duration::from_hours(24);
@@ -77,6 +77,9 @@ pub(super) struct Sections<'n> {
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub history: Duration,
     pub time_intervals: TimeIntervals,
+    pub prometheus: Option<Endpoint>,
+    /// Whether a file has the key, be it with errors.
+    pub has_prometheus: bool,
     /// Read once all hosts and receivers are known.
     pub rules: Vec<(&'n Arc<SourceFile>, &'n Node)>,
 }
@@ -97,6 +100,8 @@ impl<'n> Sections<'n> {
             default_receivers: None,
             history: 90 * DAY,
             time_intervals: TimeIntervals::new(),
+            prometheus: None,
+            has_prometheus: false,
             rules: Vec::new(),
         }
     }
@@ -134,6 +139,10 @@ impl<'n> Sections<'n> {
         }
         if let Some(node) = top.get("timeIntervals") {
             self.time_intervals.read(reader, node);
+        }
+        if let Some(node) = top.get("prometheus") {
+            self.has_prometheus = true;
+            self.prometheus = endpoint::read_prometheus(reader, node).or(self.prometheus.take());
         }
         if let Some(history) = top.get("history").and_then(|node| reader.duration(node, DAY..=36500 * DAY)) {
             self.history = history;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
-use super::rules::template;
+use super::rules::{Surroundings, template};
+use super::verify;
 use super::yaml::{Kind, Node};
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::backoff::Backoff;
@@ -34,12 +35,6 @@ const RESTART: Schema = Schema {
 const COMPOSE: Schema = Schema { what: "`compose`", keys: &["project", "service"], unsupported: &[], strict: true };
 const BACKOFF: Schema =
     Schema { what: "`backoff`", keys: &["initial", "factor", "max"], unsupported: &[], strict: true };
-const VERIFY: Schema = Schema {
-    what: "`verify`",
-    keys: &["within", "healthyFor", "resolved"],
-    unsupported: &["http", "promql", "tcp"],
-    strict: true,
-};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -50,7 +45,11 @@ const ANY: RangeInclusive<Duration> = Duration::ZERO..=WEEK;
 
 /// Reads the steps of a rule, or the one action that stands in the rule itself. Answers the steps (`None` for one with
 /// errors) and whether the rule means to act at all.
-pub(super) fn read_ladder(reader: &Reader<'_>, rule: &Mapping<'_>, hosts: &Names) -> (Vec<Option<Step>>, bool) {
+pub(super) fn read_ladder(
+    reader: &Reader<'_>,
+    rule: &Mapping<'_>,
+    around: &Surroundings<'_>,
+) -> (Vec<Option<Step>>, bool) {
     let shorthand = ACTIONS.into_iter().find_map(|action| rule.key_span(action));
     let stray = MANNER.into_iter().find_map(|key| Some((key, rule.key_span(key)?)));
     match (rule.get("steps"), shorthand) {
@@ -58,20 +57,20 @@ pub(super) fn read_ladder(reader: &Reader<'_>, rule: &Mapping<'_>, hosts: &Names
             reader.error(action, "a rule has either `steps` or one action", "make this action one of the steps");
             (Vec::new(), true)
         }
-        (None, Some(_)) => (vec![read_step(reader, rule, hosts)], true),
+        (None, Some(_)) => (vec![read_step(reader, rule, around)], true),
         (steps, None) => {
             if let Some((key, span)) = stray {
                 reader.error(span, format!("`{key}` stands beside no action"), "move it into a step");
             }
             let steps = steps.map_or(&[][..], |steps| reader.list(steps, "steps"));
-            let read = |node| reader.mapping(node, &STEP).and_then(|step| read_step(reader, &step, hosts));
+            let read = |node| reader.mapping(node, &STEP).and_then(|step| read_step(reader, &step, around));
             // `steps` of a wrong type are meant to act, too: their misfit must not read as «only notifies».
             (steps.iter().map(read).collect(), rule.get("steps").is_some_and(|node| node.len() > 0))
         }
     }
 }
 
-fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, hosts: &Names) -> Option<Step> {
+fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>) -> Option<Step> {
     let before = reader.problem_count();
     let actions: Vec<_> = ACTIONS.into_iter().filter_map(|action| step.key_span(action)).collect();
     match actions.as_slice() {
@@ -82,11 +81,14 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, hosts: &Names) -> Option<S
         [] | [_] => {}
         [_, second, ..] => reader.error(second, "a step has one action", "make this action a step of its own"),
     }
-    let action = step.get("restartContainer").and_then(|node| read_restart(reader, node, hosts));
+    let acts_on_containers = step.key_span("restartContainer").is_some();
+    let action = step.get("restartContainer").and_then(|node| read_restart(reader, node, around.hosts));
     let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
     let backoff = step.get("backoff").map_or(Some(Backoff::default()), |node| read_backoff(reader, node));
     let timeout = step.get("timeout").map_or(Some(DEFAULT_TIMEOUT), |node| reader.duration(node, POSITIVE));
-    let verify = step.get("verify").map_or(Some(VerifyPolicy::default()), |node| read_verify(reader, node));
+    let verify = step
+        .get("verify")
+        .map_or(Some(VerifyPolicy::default()), |node| verify::read(reader, node, around, acts_on_containers));
     if reader.problem_count() > before {
         return None;
     }
@@ -197,19 +199,4 @@ fn read_backoff(reader: &Reader<'_>, node: &Node) -> Option<Backoff> {
         return None;
     }
     Some(Backoff { initial, factor: factor?, max })
-}
-
-fn read_verify(reader: &Reader<'_>, node: &Node) -> Option<VerifyPolicy> {
-    let verify = reader.mapping(node, &VERIFY)?;
-    let default = VerifyPolicy::default();
-    let within = verify.get("within").map_or(Some(default.within), |node| reader.duration(node, POSITIVE));
-    let healthy_for = verify.get("healthyFor").map_or(Some(default.healthy_for), |node| reader.duration(node, ANY));
-    let resolved = verify.get("resolved").map_or(Some(default.resolved), |node| reader.boolean(node));
-    let (within, healthy_for) = (within?, healthy_for?);
-    if healthy_for > within {
-        let span = verify.key_span("healthyFor").unwrap_or(verify.span);
-        reader.error(span, "a heal cannot hold that long before its time runs out", "must not be longer than `within`");
-        return None;
-    }
-    Some(VerifyPolicy { within, healthy_for, resolved: resolved? })
 }

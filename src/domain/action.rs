@@ -91,6 +91,14 @@ pub enum ActionRenderError {
         /// What the template said.
         source: RenderError,
     },
+    /// A text that says where to ask for evidence is no address.
+    #[error("{field} is {rendered:?} after rendering, which is no address that can be asked")]
+    NoAddress {
+        /// The field's key as the rule writes it.
+        field: String,
+        /// What came out.
+        rendered: String,
+    },
     /// A text that names a target came out empty. Empty never widens.
     #[error("{field} is empty after rendering {template:?}; an empty value would widen the target")]
     Empty {
@@ -101,10 +109,18 @@ pub enum ActionRenderError {
     },
 }
 
+/// Renders one text.
+pub(super) fn render_text(field: &str, text: &Template, alert: AlertContext<'_>) -> Result<String, ActionRenderError> {
+    text.render(alert).map_err(|source| ActionRenderError::Template { field: field.to_owned(), source })
+}
+
 /// Renders one target-naming text and refuses an empty (or blank) result.
-fn render_required(field: &str, text: &Template, alert: AlertContext<'_>) -> Result<String, ActionRenderError> {
-    let rendered =
-        text.render(alert).map_err(|source| ActionRenderError::Template { field: field.to_owned(), source })?;
+pub(super) fn render_required(
+    field: &str,
+    text: &Template,
+    alert: AlertContext<'_>,
+) -> Result<String, ActionRenderError> {
+    let rendered = render_text(field, text, alert)?;
     if rendered.trim().is_empty() {
         return Err(ActionRenderError::Empty { field: field.to_owned(), template: text.source().to_owned() });
     }
@@ -155,6 +171,14 @@ impl<Text> Action<Text> {
 }
 
 impl RenderedAction {
+    /// The Docker host it is about.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self {
+            Self::RestartContainer(restart) => &restart.host,
+        }
+    }
+
     /// What the action touches.
     #[must_use]
     pub fn target(&self) -> Target {

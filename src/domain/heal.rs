@@ -10,6 +10,7 @@ use super::Timestamp;
 use super::action::{RenderedAction, Target};
 use super::alert::{Alert, AlertStatus, Fingerprint};
 use super::backoff::Backoff;
+use super::evidence::Watch;
 use super::reason::Reason;
 use super::rule::{Mode, VerifyPolicy};
 
@@ -51,7 +52,7 @@ pub struct HealStep {
     #[serde(with = "super::duration::stored")]
     pub timeout: Duration,
     /// What counts as healed.
-    pub verify: VerifyPolicy,
+    pub verify: VerifyPolicy<String>,
 }
 
 /// How far an attempt's deed has come. Each is committed before the next begins.
@@ -156,6 +157,9 @@ pub enum Phase {
         /// Since when all evidence holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         healthy_since: Option<Timestamp>,
+        /// Asking for other evidence than the alert's resolve; `None` when none is wanted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        watch: Option<Watch>,
     },
     /// Ended.
     Ended {
@@ -341,6 +345,12 @@ impl Heal {
         }
     }
 
+    /// Whether evidence is to be asked for now that it is being verified.
+    #[must_use]
+    pub const fn wants_evidence(&self) -> bool {
+        matches!(self.phase, Phase::Verifying { watch: Some(_), .. })
+    }
+
     /// When it must be looked at again; `None` once ended.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
@@ -352,7 +362,12 @@ impl Heal {
                 // Whoever runs the attempt ends it by its deadline; this is the watchdog for when nobody did.
                 _ => attempt.deadline + Self::WATCHDOG_GRACE,
             }),
-            Phase::Verifying { since, deadline, healthy_since } => {
+            // What holds is looked at again and again until it has held long enough.
+            Phase::Verifying { healthy_since: Some(_), watch: Some(watch), .. } => Some(watch.look_at),
+            Phase::Verifying { deadline, watch: Some(watch), .. } => {
+                Some(deadline.map_or(watch.look_at, |deadline| deadline.min(watch.look_at)))
+            }
+            Phase::Verifying { since, deadline, healthy_since, watch: None } => {
                 let healthy_for = self.current_step().map_or(Duration::ZERO, |step| step.verify.healthy_for);
                 let healthy_at = healthy_since.map(|at| at + healthy_for);
                 // A notify-only heal has neither; it is looked at once a day so that nothing is without a due time.

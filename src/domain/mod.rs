@@ -2,13 +2,15 @@
 //!
 //! Reading order: an [`alert`] is matched by a [`rule`] (through [`matcher`] and [`regex`]), whose texts are
 //! [`template`]s; a match asks for a [`heal`]; [`decide`] moves heals from state to state, asks the
-//! [`guard`]s, spaces attempts by [`backoff`] and answers with a [`plan`]; every answer carries a [`reason`].
+//! [`guard`]s, spaces attempts by [`backoff`], judges [`evidence`] and answers with a [`plan`]; every answer carries a
+//! [`reason`].
 
 pub mod action;
 pub mod alert;
 pub mod backoff;
 pub mod decide;
 pub mod duration;
+pub mod evidence;
 mod go_string;
 pub mod guard;
 pub mod heal;

@@ -79,14 +79,37 @@ pub enum Reason {
     ActionTimedOut { timeout: Duration },
     /// Evidence is being waited for.
     WaitingForResolve { within: Duration },
+    /// Evidence of several kinds is being waited for.
+    WaitingForEvidence { within: Duration, what: String },
+    /// What was asked and what was seen.
+    Evidence { what: String },
+    /// All evidence holds and must go on holding.
+    EvidenceHolds { healthy_for: Duration },
+    /// Evidence that held does not any more.
+    EvidenceLost { what: String },
+    /// The same answers as before.
+    EvidenceAsBefore,
+    /// Answers came for a verification that is over.
+    EvidenceLate,
+    /// Nobody could say whether the action helped.
+    Unverifiable { within: Duration, what: String },
     /// The deadline for evidence passed while no process was there to take it.
     NobodyWatched { late: Duration, within: Duration },
     /// The evidence holds and must go on holding.
     MustStayHealthy { healthy_for: Duration },
     /// The evidence held long enough.
-    Verified { healthy_for: Duration, took: Duration },
+    Verified {
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        evidence: String,
+        healthy_for: Duration,
+        took: Duration,
+    },
     /// The evidence did not come in time.
-    NotVerified { within: Duration },
+    NotVerified {
+        within: Duration,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        missing: String,
+    },
     /// The next attempt comes after a pause.
     NextAttempt { step: usize, attempt: u32, attempts: u32, pause: Duration },
     /// The next step comes.
@@ -195,7 +218,7 @@ impl fmt::Display for Reason {
                 write!(f, "{started} actions began within the last hour, limits.perHour is {limit}; held until {until}")
             }
             Self::Looked { found } => f.write_str(found),
-            Self::ActionStarted { what } => f.write_str(what),
+            Self::ActionStarted { what } | Self::Evidence { what } => f.write_str(what),
             Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
             Self::ActionDone { what, took } => write!(f, "{what}, took {}", human(*took)),
             Self::ActionNotNeeded { what } => write!(f, "nothing done: {what}"),
@@ -210,23 +233,47 @@ impl fmt::Display for Reason {
             Self::WaitingForResolve { within } => {
                 write!(f, "waiting up to {} for the alert to resolve", human(*within))
             }
+            Self::WaitingForEvidence { within, what } => write!(f, "waiting up to {} for {what}", human(*within)),
+            Self::EvidenceHolds { healthy_for } => {
+                write!(f, "all evidence holds; must stay so for {}", human(*healthy_for))
+            }
+            Self::EvidenceLost { what } => write!(f, "the evidence no longer holds: {what}"),
+            Self::EvidenceAsBefore => f.write_str("the evidence is as before"),
+            Self::EvidenceLate => f.write_str("that evidence was asked for a verification that is over"),
+            Self::Unverifiable { within, what } => write!(
+                f,
+                "nobody could say within {} whether it helped, so nothing more is tried: {what}; a human is needed",
+                human(*within)
+            ),
             Self::NobodyWatched { late, within } => write!(
                 f,
-                "the deadline passed {} ago while autoheal was not running; waiting another {} for the alert to resolve",
+                "nobody watched for {} because autoheal was not running; waiting up to {} from now on",
                 human(*late),
                 human(*within)
             ),
             Self::MustStayHealthy { healthy_for } => write!(f, "resolved; must stay so for {}", human(*healthy_for)),
-            Self::Verified { healthy_for, took } if healthy_for.is_zero() => {
+            Self::Verified { evidence, healthy_for, took } if !evidence.is_empty() && healthy_for.is_zero() => {
+                write!(f, "verified: {evidence}; {} after the first attempt", human(*took))
+            }
+            Self::Verified { evidence, healthy_for, took } if !evidence.is_empty() => write!(
+                f,
+                "verified: {evidence}; all held for {}, {} after the first attempt",
+                human(*healthy_for),
+                human(*took)
+            ),
+            Self::Verified { healthy_for, took, .. } if healthy_for.is_zero() => {
                 write!(f, "verified: the alert resolved, {} after the first attempt", human(*took))
             }
-            Self::Verified { healthy_for, took } => write!(
+            Self::Verified { healthy_for, took, .. } => write!(
                 f,
                 "verified: the alert resolved and stayed so for {}, {} after the first attempt",
                 human(*healthy_for),
                 human(*took)
             ),
-            Self::NotVerified { within } => write!(f, "the alert did not resolve within {}", human(*within)),
+            Self::NotVerified { within, missing } if !missing.is_empty() => {
+                write!(f, "not verified within {}: {missing}", human(*within))
+            }
+            Self::NotVerified { within, .. } => write!(f, "the alert did not resolve within {}", human(*within)),
             Self::NextAttempt { step, attempt, attempts, pause } => {
                 write!(f, "step {}: attempt {attempt} of {attempts} follows after {}", step + 1, human(*pause))
             }

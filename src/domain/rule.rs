@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{ActionRenderError, ActionTemplate, Target};
 use super::alert::{Alert, Labels};
 use super::backoff::Backoff;
+use super::evidence::Probe;
 use super::heal::HealStep;
 use super::matcher::Matcher;
 use super::regex::Regex;
@@ -51,9 +52,9 @@ impl Default for ApprovalPolicy {
     }
 }
 
-/// What counts as healed after an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifyPolicy {
+/// What counts as healed after an action, generic over its texts as the action is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyPolicy<Text> {
     /// How long the evidence may take before the attempt has failed.
     #[serde(with = "super::duration::stored")]
     pub within: Duration,
@@ -62,11 +63,25 @@ pub struct VerifyPolicy {
     pub healthy_for: Duration,
     /// Whether the alert must have resolved.
     pub resolved: bool,
+    /// What else must hold, all of it.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe<Text>>,
 }
 
-impl Default for VerifyPolicy {
+impl<Text> Default for VerifyPolicy<Text> {
     fn default() -> Self {
-        Self { within: Duration::from_mins(10), healthy_for: Duration::ZERO, resolved: true }
+        Self { within: Duration::from_mins(10), healthy_for: Duration::ZERO, resolved: true, probes: Vec::new() }
+    }
+}
+
+impl VerifyPolicy<Template> {
+    fn render(&self, alert: AlertContext<'_>) -> Result<VerifyPolicy<String>, ActionRenderError> {
+        Ok(VerifyPolicy {
+            within: self.within,
+            healthy_for: self.healthy_for,
+            resolved: self.resolved,
+            probes: self.probes.iter().map(|probe| probe.render(alert)).collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -82,7 +97,7 @@ pub struct Step {
     /// How long the action itself may take.
     pub timeout: Duration,
     /// What counts as healed.
-    pub verify: VerifyPolicy,
+    pub verify: VerifyPolicy<Template>,
 }
 
 /// Which alerts a rule is for. Everything listed must hold.
@@ -176,7 +191,7 @@ impl HealRule {
                     attempts_used: 0,
                     backoff: step.backoff,
                     timeout: step.timeout,
-                    verify: step.verify,
+                    verify: step.verify.render(context)?,
                 })
             })
             .collect();

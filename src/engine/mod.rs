@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod cancels;
 pub mod deliver;
+pub mod evidence;
 pub mod schedule;
 pub mod upkeep;
 
@@ -17,12 +18,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::evidence::Asking;
 use crate::action::Actions;
 use crate::clock::Clock;
 use crate::domain::decide::Policy;
 use crate::domain::heal::Heal;
 use crate::store::Store;
 use crate::telemetry::{self, Metrics};
+use crate::verify::Evidence;
 
 /// Wake-ups between the parts; they carry no data.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +42,8 @@ pub struct Equipment {
     pub actions: Option<Actions>,
     /// What holds for all heals.
     pub policy: Arc<Policy>,
+    /// Who can be asked for evidence; `None` in a dry run.
+    pub evidence: Option<Arc<Evidence>>,
     /// How long ended heals are kept.
     pub history: Duration,
 }
@@ -59,6 +64,8 @@ pub struct Engine {
     pub cancels: cancels::Cancels,
     /// The attempts under way.
     pub attempts: TaskTracker,
+    /// The heals whose evidence is being asked for.
+    pub asking: Asking,
     /// Cancelled when nothing new may start.
     pub stop: CancellationToken,
 }

@@ -76,6 +76,9 @@ impl Engine {
             let advanced = self.store.advance_due(self.policy(), BATCH, now).await?;
             for heal in &advanced.changed {
                 self.changed(heal);
+                if heal.wants_evidence() {
+                    self.ask_for_evidence(heal.clone());
+                }
             }
             // Whoever woke this loop may have committed messages as well.
             self.wake.messages.notify_one();

@@ -8,6 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use crate::domain::duration;
+use crate::domain::evidence::Probe;
 use crate::domain::heal::{Heal, HealId, HealStep};
 use crate::domain::matcher::Comparison;
 use crate::domain::rule::{HealRule, Mode};
@@ -64,6 +65,8 @@ struct StepView {
     /// Tries it may have.
     max_attempts: u32,
     rendered: Map<String, Value>,
+    /// What must hold for it to count as healed, besides the resolve.
+    evidence: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,6 +137,7 @@ fn step_view(heal: &Heal, index: usize, step: &HealStep) -> StepView {
         attempts: step.attempts_used,
         max_attempts: step.attempts,
         rendered: step.action.fields(),
+        evidence: step.verify.probes.iter().map(Probe::wanted).collect(),
     }
 }
 
@@ -160,6 +164,7 @@ pub fn rule(rule: &HealRule) -> Value {
                 "within": duration::format(step.verify.within),
                 "healthyFor": duration::format(step.verify.healthy_for),
                 "resolved": step.verify.resolved,
+                "evidence": step.verify.probes.iter().map(Probe::source).collect::<Vec<_>>(),
             },
         })
     });

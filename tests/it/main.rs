@@ -7,6 +7,7 @@ mod container;
 mod crash;
 mod deliver;
 mod dry_run;
+mod evidence;
 mod lifecycle;
 mod main_job;
 mod notify_email;

@@ -18,6 +18,7 @@ const RANKS: &[(&str, u32)] = &[
     ("action", 3),
     ("rehearse", 3),
     ("notify", 4),
+    ("verify", 4),
     ("config", 5),
     ("web", 5),
     ("engine", 5),

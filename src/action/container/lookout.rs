@@ -13,8 +13,9 @@ use super::{select, text};
 use crate::action::{Assignment, Look};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::domain::action::{Action, RestartContainer};
+use crate::domain::action::{Action, RenderedAction, RestartContainer};
 use crate::domain::decide::ActionOutcome;
+use crate::domain::evidence::{Answer, Finding};
 
 /// Looks at containers on all configured hosts. Nothing in it can change anything: this is all a dry run gets.
 pub struct ContainerLookout {
@@ -52,6 +53,24 @@ impl ContainerLookout {
     /// Looks at the containers an assignment means; changes nothing.
     pub async fn look(&self, assignment: &Assignment) -> Look {
         self.find(assignment).await.unwrap_or_else(Look::Over)
+    }
+
+    /// Whether the containers an action means run and, where they have a health check, are healthy.
+    pub async fn health(&self, action: &RenderedAction, deadline: Timestamp) -> Finding {
+        let Action::RestartContainer(restart) = action;
+        let selected = match self.view(&restart.host) {
+            Ok(view) => select::select(view, restart, deadline).await,
+            Err(outcome) => Err(outcome),
+        };
+        match selected {
+            Ok(containers) => health_of(&containers),
+            Err(ActionOutcome::Refused { error } | ActionOutcome::Failed { error }) => {
+                Finding::new(Answer::Fails, error)
+            }
+            Err(ActionOutcome::Unreachable { error }) => Finding::new(Answer::Unknown, error),
+            // Looking ends in no other way.
+            Err(_) => Finding::new(Answer::Unknown, "its containers could not be looked at in time"),
+        }
     }
 
     /// Asks one host's engine whether it is there.
@@ -122,6 +141,19 @@ fn weigh(
     found.extend(left);
     let handle = Handle { host: restart.host.clone(), containers: entries };
     Ok(Look::Ready { handle: handle.write(), found: format!("on docker host {place}, {}", found.join("; ")) })
+}
+
+/// Judges the health of containers as evidence.
+fn health_of(containers: &[Seen]) -> Finding {
+    let is_well =
+        |seen: &&Seen| seen.condition == Condition::Running && matches!(seen.health, None | Some(Health::Healthy));
+    let ill: Vec<_> = containers.iter().filter(|seen| !is_well(seen)).map(|seen| format!("container {seen}")).collect();
+    if ill.is_empty() {
+        let well: Vec<_> = containers.iter().map(|seen| format!("container {seen}")).collect();
+        Finding::new(Answer::Holds, text::listed(&well))
+    } else {
+        Finding::new(Answer::Fails, text::listed(&ill))
+    }
 }
 
 /// Judges one container. `symptom_since` is by our clock; the engine's `StartedAt` is brought to ours first, so that

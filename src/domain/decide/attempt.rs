@@ -119,9 +119,13 @@ fn unreachable(draft: &mut Draft<'_>, attempt: &Attempt, error: String) {
 
 /// An attempt did not heal: pause and try again, climb, or give up.
 pub fn attempt_failed(draft: &mut Draft<'_>, failure: &Reason) {
-    if resolved_meanwhile(draft, failure) {
-        return;
+    if !resolved_meanwhile(draft, failure) {
+        climb(draft);
     }
+}
+
+/// Tries again after a pause, climbs, or gives up.
+pub fn climb(draft: &mut Draft<'_>) {
     let index = draft.heal.step;
     let Some(step) = draft.heal.current_step() else { return };
     if step.attempts_used >= step.attempts {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::Policy;
+use super::{Policy, evidence};
 use crate::domain::alert::{Alert, Fingerprint};
+use crate::domain::evidence::{Finding, Watch};
 use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
 use crate::domain::message::{Channel, MessageKind};
 use crate::domain::plan::{Plan, PlannedMessage};
@@ -102,33 +103,45 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether the evidence the current step asks for holds now.
-    pub fn evidence_holds(&self) -> bool {
+    /// Whether the alerts have resolved as far as the current step asks for it.
+    pub fn resolve_holds(&self) -> bool {
         let needs_resolve = self.heal.current_step().is_none_or(|step| step.verify.resolved);
         !needs_resolve || self.heal.all_resolved()
     }
 
     /// Waits for evidence, or ends healed when it already holds and need not last.
     pub fn verify(&mut self) {
-        let Some(policy) = self.heal.current_step().map(|step| step.verify) else { return };
+        let Some(policy) = self.heal.current_step().map(|step| &step.verify) else { return };
         let since = self.now;
-        let healthy_since = self.evidence_holds().then_some(since);
-        let reason = match healthy_since {
-            Some(_) => Reason::MustStayHealthy { healthy_for: policy.healthy_for },
-            None => Reason::WaitingForResolve { within: policy.within },
-        };
-        if healthy_since.is_some() && policy.healthy_for.is_zero() {
-            self.healed();
+        let (healthy_for, deadline) = (policy.healthy_for, Some(since + policy.within));
+        if !policy.probes.is_empty() {
+            let watch = Some(Watch::from(since));
+            let reason = evidence::waiting(&self.heal);
+            self.enter(Phase::Verifying { since, deadline, healthy_since: None, watch }, reason);
             return;
         }
-        self.enter(Phase::Verifying { since, deadline: Some(since + policy.within), healthy_since }, reason);
+        let healthy_since = self.resolve_holds().then_some(since);
+        let reason = match healthy_since {
+            Some(_) if healthy_for.is_zero() => return self.healed(),
+            Some(_) => Reason::MustStayHealthy { healthy_for },
+            None => evidence::waiting(&self.heal),
+        };
+        self.enter(Phase::Verifying { since, deadline, healthy_since, watch: None }, reason);
     }
 
-    /// Ends healed.
+    /// Ends healed, because the alert resolved.
     pub fn healed(&mut self) {
+        self.proven(&[]);
+    }
+
+    /// Ends healed, because of what was seen.
+    pub fn proven(&mut self, findings: &[Finding]) {
         let healthy_for = self.heal.current_step().map_or(Duration::ZERO, |step| step.verify.healthy_for);
         let began = self.heal.first_attempt_at.unwrap_or(self.heal.created_at);
-        self.end(Outcome::Healed, Reason::Verified { healthy_for, took: elapsed(began, self.now) });
+        let resolved = self.heal.current_step().is_none_or(|step| step.verify.resolved);
+        let resolved = (resolved && !findings.is_empty()).then(|| "the alert resolved; ".to_owned());
+        let evidence = resolved.unwrap_or_default() + &evidence::told(findings);
+        self.end(Outcome::Healed, Reason::Verified { evidence, healthy_for, took: elapsed(began, self.now) });
         self.notify(MessageKind::Healed);
     }
 

@@ -1,9 +1,8 @@
 //! A heal's due time has come.
 
-use std::time::Duration;
-
 use super::attempt::attempt_failed;
 use super::draft::{AUTOHEAL, Draft};
+use super::evidence::{self, NOBODY_WATCHED, Verifying};
 use super::{ActionOutcome, Policy, attempt, instructed};
 use crate::domain::guard::{self, Load, Situation, Verdict};
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, Heal, Outcome, Phase};
@@ -12,9 +11,6 @@ use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
 use crate::domain::rule::ApprovalPolicy;
 use crate::domain::{Timestamp, elapsed};
-
-/// A deadline is looked at within milliseconds. When it is found this much later, no process was there to watch.
-const NOBODY_WATCHED: Duration = Duration::from_secs(30);
 
 pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId, now: Timestamp) -> Plan {
     // What a guard holds may be asked again at any time: the guard may have changed its mind.
@@ -34,21 +30,27 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
             draft.cancel_action();
         }
         Phase::Acting(current) => attempt::finished(&mut draft, &current, ActionOutcome::TimedOut),
+        Phase::Verifying { watch: Some(_), .. } => {
+            if let Some(verifying) = Verifying::of(heal) {
+                evidence::due(&mut draft, verifying);
+            }
+        }
         Phase::Verifying { healthy_since: Some(_), .. } => draft.healed(),
         Phase::Verifying { since, deadline: Some(deadline), .. } if elapsed(deadline, now) > NOBODY_WATCHED => {
             // The resolve may have been sent while nobody was there to take it; Alertmanager sends it again.
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
-            let phase = Phase::Verifying { since, deadline: Some(now + within), healthy_since: None };
+            let phase = Phase::Verifying { since, deadline: Some(now + within), healthy_since: None, watch: None };
             draft.enter(phase, Reason::NobodyWatched { late: elapsed(deadline, now), within });
         }
         Phase::Verifying { deadline: Some(_), .. } => {
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
-            draft.tell("not verified", Reason::NotVerified { within }, AUTOHEAL);
-            attempt_failed(&mut draft, &Reason::NotVerified { within });
+            let reason = Reason::NotVerified { within, missing: String::new() };
+            draft.tell("not verified", reason.clone(), AUTOHEAL);
+            attempt_failed(&mut draft, &reason);
         }
         // A notify-only heal waits for its alert without limit; look again tomorrow.
         Phase::Verifying { deadline: None, .. } => {
-            draft.heal.phase = Phase::Verifying { since: now, deadline: None, healthy_since: None };
+            draft.heal.phase = Phase::Verifying { since: now, deadline: None, healthy_since: None, watch: None };
         }
         Phase::Ended { outcome, .. } => return Plan::nothing(Reason::HealEnded { outcome }),
     }

@@ -157,7 +157,7 @@ fn notify_only(draft: &mut Draft<'_>) {
         draft.end(Outcome::Shadowed, Reason::WouldAct { action, guards: "none asked".to_owned() });
         return;
     }
-    let phase = Phase::Verifying { since: draft.now, deadline: None, healthy_since: None };
+    let phase = Phase::Verifying { since: draft.now, deadline: None, healthy_since: None, watch: None };
     draft.enter(phase, Reason::NotifyOnly);
     draft.notify(MessageKind::Firing);
 }

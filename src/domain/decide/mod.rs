@@ -3,6 +3,7 @@
 mod attempt;
 mod draft;
 mod due;
+mod evidence;
 mod firing;
 mod instructed;
 mod resolved;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use super::Timestamp;
 use super::alert::Alert;
+use super::evidence::Finding;
 use super::guard::{Limits, Load};
 use super::heal::{Attempt, AttemptId, Episode, Heal, HealId};
 use super::instruction::Instruction;
@@ -137,6 +139,13 @@ pub enum Event {
     },
     /// A person gives an order.
     Instructed(Instruction),
+    /// Answers came to what the heal asks for evidence.
+    Observed {
+        /// When the verification began that they were asked for.
+        since: Timestamp,
+        /// In the order of the questions.
+        findings: Vec<Finding>,
+    },
     /// Another process took the attempt over.
     TakenOver {
         /// The attempt.
@@ -166,6 +175,7 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
             on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::finished(draft, &attempt, outcome))
         }
         Event::Instructed(instruction) => instructed::decide(policy, snapshot, instruction, now),
+        Event::Observed { since, findings } => observed(policy, snapshot, since, findings, now),
         Event::TakenOver { attempt } => on_attempt(policy, snapshot, attempt, now, attempt::taken_over),
     }
 }
@@ -174,6 +184,25 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
 fn open(snapshot: &Snapshot) -> Result<&Heal, Reason> {
     let heal = snapshot.heal.as_ref().ok_or(Reason::NoSuchHeal)?;
     heal.outcome().map_or(Ok(heal), |outcome| Err(Reason::HealEnded { outcome }))
+}
+
+/// Decides on evidence; what was asked for a verification that is over changes nothing.
+fn observed(policy: &Policy, snapshot: &Snapshot, since: Timestamp, findings: Vec<Finding>, now: Timestamp) -> Plan {
+    let heal = match open(snapshot) {
+        Ok(heal) => heal,
+        Err(reason) => return Plan::nothing(reason),
+    };
+    match evidence::Verifying::of(heal) {
+        Some(verifying) if verifying.since == since => {
+            let mut draft = Draft::of(policy, heal.clone(), now);
+            if evidence::observed(&mut draft, verifying, findings) {
+                draft.into_plan()
+            } else {
+                Plan::nothing(Reason::EvidenceAsBefore)
+            }
+        }
+        _ => Plan::nothing(Reason::EvidenceLate),
+    }
 }
 
 /// Decides on news of an attempt; news of an attempt that is over changes nothing.

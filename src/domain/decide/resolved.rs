@@ -1,6 +1,7 @@
 //! An alert resolved.
 
 use super::draft::{ALERTMANAGER, Draft};
+use super::evidence::{self, Verifying};
 use super::{Policy, Snapshot};
 use crate::domain::Timestamp;
 use crate::domain::action::Target;
@@ -80,12 +81,17 @@ fn all_resolved(draft: &mut Draft<'_>, last: crate::domain::alert::Fingerprint) 
             draft.end(Outcome::Recovered, Reason::AlertResolved { alert: last });
             draft.notify(MessageKind::Resolved);
         }
-        Phase::Verifying { since, deadline, healthy_since: None } => {
+        Phase::Verifying { watch: Some(_), .. } => {
+            if let Some(verifying) = Verifying::of(&draft.heal) {
+                evidence::all_resolved(draft, verifying);
+            }
+        }
+        Phase::Verifying { since, deadline, healthy_since: None, watch: None } => {
             let healthy_for = draft.heal.current_step().map(|step| step.verify.healthy_for).unwrap_or_default();
             if healthy_for.is_zero() {
                 draft.healed();
             } else {
-                let phase = Phase::Verifying { since, deadline, healthy_since: Some(draft.now) };
+                let phase = Phase::Verifying { since, deadline, healthy_since: Some(draft.now), watch: None };
                 draft.enter(phase, Reason::MustStayHealthy { healthy_for });
             }
         }

@@ -1,5 +1,7 @@
 //! Stories around `decide`: a small world applies every plan as a store would and turns the clock by hand.
 
+mod evidence;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -162,7 +164,7 @@ fn step(attempts: u32) -> HealStep {
         attempts_used: 0,
         backoff: Backoff::default(),
         timeout: MINUTE,
-        verify: VerifyPolicy { within: 5 * MINUTE, healthy_for: Duration::from_secs(30), resolved: true },
+        verify: VerifyPolicy { within: 5 * MINUTE, healthy_for: Duration::from_secs(30), ..VerifyPolicy::default() },
     }
 }
 

@@ -217,7 +217,7 @@ fn headline(message: &Message) -> String {
         }
         MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
         MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
-        MessageKind::Exhausted if heal.has_acted() => {
+        MessageKind::Exhausted if heal.has_acted() && !matches!(heal.reason, Reason::Unverifiable { .. }) => {
             let noun = if attempts == 1 { "attempt" } else { "attempts" };
             format!("A human is needed: {name} still fires after {attempts} {noun} on {}.", heal.target)
         }
@@ -241,6 +241,7 @@ fn last_failure(heal: &Heal) -> Option<&Reason> {
                 | Reason::ActionTimedOut { .. }
                 | Reason::UnreachableTooLong { .. }
                 | Reason::NotVerified { .. }
+                | Reason::Unverifiable { .. }
         )
     })
 }

@@ -63,6 +63,9 @@ fn outcome(message: &Message) -> String {
         },
         MessageKind::Recovered => "recovered on its own".to_owned(),
         MessageKind::Exhausted if !heal.has_acted() => "human needed, fires again after every step".to_owned(),
+        MessageKind::Exhausted if matches!(heal.reason, Reason::Unverifiable { .. }) => {
+            "human needed, nobody could say whether it helped".to_owned()
+        }
         MessageKind::Exhausted => match attempts_used(heal) {
             1 => "human needed, 1 attempt did not help".to_owned(),
             attempts => format!("human needed, {attempts} attempts did not help"),

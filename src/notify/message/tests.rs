@@ -60,7 +60,12 @@ fn step(attempts_used: u32) -> HealStep {
         attempts_used,
         backoff: Backoff::default(),
         timeout: seconds(40),
-        verify: VerifyPolicy { within: seconds(50), healthy_for: seconds(5), resolved: true },
+        verify: VerifyPolicy {
+            within: seconds(50),
+            healthy_for: seconds(5),
+            resolved: true,
+            ..VerifyPolicy::default()
+        },
     }
 }
 
@@ -118,13 +123,19 @@ fn message(kind: MessageKind) -> Message {
             (phase, attempt)
         }
         MessageKind::AttemptFailed => {
-            heal.tell(at(43), "not verified", Reason::NotVerified { within: seconds(50) }, "autoheal");
+            heal.tell(
+                at(43),
+                "not verified",
+                Reason::NotVerified { within: seconds(50), missing: String::new() },
+                "autoheal",
+            );
             let reason = Reason::NextAttempt { step: 0, attempt: 2, attempts: 2, pause: seconds(30) };
             (Phase::Pending { due_at: at(73), unreachable_since: None }, reason)
         }
-        MessageKind::Healed => {
-            (ended(Outcome::Healed), Reason::Verified { healthy_for: seconds(5), took: Duration::from_millis(42_345) })
-        }
+        MessageKind::Healed => (
+            ended(Outcome::Healed),
+            Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took: Duration::from_millis(42_345) },
+        ),
         MessageKind::Recovered => (ended(Outcome::Recovered), Reason::ResolvedBeforeActing),
         MessageKind::Exhausted => {
             heal.steps[0].attempts_used = 2;
@@ -139,7 +150,7 @@ fn message(kind: MessageKind) -> Message {
         }
         MessageKind::Firing => {
             heal.steps.clear();
-            (Phase::Verifying { since: at(0), deadline: None, healthy_since: None }, Reason::NotifyOnly)
+            (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
         MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled => {
             unreachable!("not among the kinds whose texts are shown here")

@@ -124,7 +124,7 @@ rules:
     attempts: 2
     backoff: {initial: 1s, factor: 1.5, max: 1m}
     timeout: 2m
-    verify: {within: 5m, healthyFor: 30s, resolved: false}
+    verify: {within: 5m, healthyFor: 30s, resolved: false, tcp: "ui:9292"}
   - restartContainer: {host: "{{ $labels.host }}", labels: {role: web}}
 - metadata: {name: tell}
   labels: {alertname: Slow}

@@ -372,14 +372,13 @@ rules:
   steps:
   - awxJob: {template: x}
   - restartContainer: {name: x}
-    verify: {http: {url: x}, promql: up, tcp: x}
 - metadata: {name: old}
   labels: {alertname: X}
   batchJob: {}
 ";
     let config = "timeIntervals: [{name: business-hours, timeIntervals: [{}]}, {name: nights, timeIntervals: [{}]}]\n";
     let text = told(&[("autoheal.yml", config), ("rules/a.yml", rules)]);
-    let refused = ["limits", "activeTimes", "muteTimes", "awxJob", "http", "promql", "tcp", "batchJob"];
+    let refused = ["limits", "activeTimes", "muteTimes", "awxJob", "batchJob"];
     for key in refused {
         assert!(text.contains(&format!("`{key}` is not supported by this version")), "{key}: {text}");
     }
@@ -733,4 +732,128 @@ proptest! {
         let told = told(&[("autoheal.yml", &text), ("rules/a.yml", &text), ("secrets", "A=hunter2")]);
         prop_assert!(!told.contains("hunter2"), "{text:?}: {told}");
     }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "most of it is what is printed")]
+fn evidence_that_could_never_come_is_refused_where_it_is_named() {
+    let config = "prometheus: {address: 'http://me:hunter2@prometheus:9090', token: t, credentials: {username: u}}\n";
+    let rules = r#"
+rules:
+- metadata: {name: broken}
+  labels: {alertname: X}
+  steps:
+  - restartContainer: {name: ui}
+    verify:
+      http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      tcp: {adress: "redis"}
+      container: well
+- metadata: {name: idle}
+  labels: {alertname: X}
+  restartContainer: {name: ui}
+  verify: {resolved: false}
+"#;
+    assert_snapshot!(told(&[("autoheal.yml", config), ("rules/a.yml", rules)]), @r#"
+    error: an address has no user and no password
+     --> autoheal.yml:1:23
+      |
+    1 | prometheus: {address: 'http://me:*******@prometheus:9090', token: *, credentials: {username: *}}
+      |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ use `credentials`
+
+    warning: a secret is written into the configuration
+     --> autoheal.yml:1:67
+      |
+    1 | prometheus: {address: 'http://me:*******@prometheus:9090', token: *, credentials: {username: *}}
+      |                                                                   ^ use ${NAME} and the secrets file
+
+    error: `token` and `credentials` exclude each other
+     --> autoheal.yml:1:70
+      |
+    1 | prometheus: {address: 'http://me:*******@prometheus:9090', token: *, credentials: {username: *}}
+      |                                                                      ^^^^^^^^^^^ remove one of them
+
+    error: `credentials` needs `password`
+     --> autoheal.yml:1:83
+      |
+    1 | prometheus: {address: 'http://me:*******@prometheus:9090', token: *, credentials: {username: *}}
+      |                                                                                   ^^^^^^^^^^^^^ `password` is missing
+
+    error: nothing can be asked there
+     --> rules/a.yml:8:19
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                   ^^^^^^^^^ expected http://… or https://… without user and password
+
+    error: `status` is empty and no answer could count
+     --> rules/a.yml:8:38
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                                      ^^ expected for example 200
+
+    error: bad regular expression: missing closing )
+     --> rules/a.yml:8:50
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                                                  ^ expected RE2 syntax
+
+    error: `x y` is no header's name
+     --> rules/a.yml:8:64
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                                                                ^^^^^ expected for example X-Probe
+
+    error: `certFile` and `keyFile` belong together
+     --> rules/a.yml:8:81
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                                                                                 ^^^^^^^^ the other one is missing
+
+    error: this file cannot be read: No such file or directory (os error 2)
+     --> rules/a.yml:8:91
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                                                                                           ^^^^^ expected a readable file
+
+    error: this duration is out of range
+     --> rules/a.yml:8:108
+      |
+    8 |       http: {url: "ui:9292", status: [], body: "a(", headers: {"x y": z}, tls: {certFile: a.pem}, timeout: 5m}
+      |                                                                                                            ^^ expected 1ms to 1m
+
+    error: `tcp` needs `address`
+     --> rules/a.yml:9:12
+      |
+    9 |       tcp: {adress: "redis"}
+      |            ^^^^^^^^^^^^^^^^^ `address` is missing
+
+    error: unknown key `adress` in `tcp`
+     --> rules/a.yml:9:13
+      |
+    9 |       tcp: {adress: "redis"}
+      |             ^^^^^^ unknown key
+      |
+      = help: did you mean `address`?
+
+    error: expected healthy, found "well"
+      --> rules/a.yml:10:18
+       |
+    10 |       container: well
+       |                  ^^^^ unknown word
+
+    warning: without evidence every action that ends counts as healed
+      --> rules/a.yml:14:12
+       |
+    14 |   verify: {resolved: false}
+       |            ^^^^^^^^ name other evidence: `http`, `tcp`, `promql` or `container: healthy`
+    "#);
+    let promql = "rules:\n- metadata: {name: asks}\n  labels: {alertname: X}\n  restartContainer: {name: ui}\n  verify: {promql: up}\n";
+    assert_snapshot!(told(&[("rules/a.yml", promql)]), @r#"
+    error: there is no Prometheus to ask
+     --> rules/a.yml:5:20
+      |
+    5 |   verify: {promql: up}
+      |                    ^^ needs `prometheus.address`
+      |
+      = help: add `prometheus: {address: http://prometheus:9090}` to the configuration
+    "#);
 }

@@ -13,6 +13,7 @@ pub mod pki;
 pub mod prometheus;
 pub mod service;
 pub mod sighting;
+pub mod site;
 pub mod slack;
 pub mod smtp;
 pub mod watch;

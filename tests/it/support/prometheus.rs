@@ -66,6 +66,7 @@ impl Alertmanager {
 /// A running Prometheus that scrapes the given services (job name, port) and alerts on `up == 0`.
 pub struct Prometheus {
     _process: Process,
+    port: u16,
 }
 
 impl Prometheus {
@@ -96,6 +97,11 @@ impl Prometheus {
             &directory.join("prometheus.log"),
         );
         eventually("Prometheus is ready", || answers(&format!("http://127.0.0.1:{port}/-/ready")));
-        Self { _process: process }
+        Self { _process: process, port }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 }
