@@ -13,6 +13,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod links;
 pub mod secret;
 pub mod stamp;
 pub mod telemetry;

@@ -38,6 +38,7 @@ use http::HeaderMap;
 use crate::action::container::DockerHost;
 use crate::domain::guard::Limits;
 use crate::domain::rule::RuleSet;
+use crate::links::Links;
 use crate::notify::ReceiverSettings;
 use crate::secret::Secret;
 use crate::tls::server::ServerTls;
@@ -96,6 +97,10 @@ pub struct WebSettings {
     pub tokens: Vec<Token>,
     /// Largest accepted body in bytes.
     pub max_body_bytes: usize,
+    /// The address under which people reach us, for links in messages.
+    pub external_url: Option<String>,
+    /// Signs the links by which a message can approve; without it there are none.
+    pub link_key: Option<Secret>,
 }
 
 /// Web interface settings from the file that exporter-toolkit's format is for.
@@ -112,6 +117,12 @@ pub struct WebFile {
 }
 
 impl WebSettings {
+    /// What makes and reads links to approve; `None` without both a key and an address.
+    #[must_use]
+    pub fn links(&self) -> Option<Links> {
+        Some(Links::new(self.external_url.as_deref()?, self.link_key.clone()?))
+    }
+
     /// Every token callers may show. Those without a name of their own are known by their number.
     #[must_use]
     pub fn all_tokens(&self) -> Vec<Token> {
@@ -135,6 +146,8 @@ impl Default for WebSettings {
             bearer_tokens: Vec::new(),
             tokens: Vec::new(),
             max_body_bytes: 32 * 1024 * 1024,
+            external_url: None,
+            link_key: None,
         }
     }
 }

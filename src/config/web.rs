@@ -6,16 +6,20 @@ use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::yaml::Node;
 use super::{DEFAULT_PORT, WebSettings};
+use crate::secret::Secret;
 use crate::token::{Scope, Token};
 
 const WEB: Schema = Schema {
     what: "`web`",
-    keys: &["listenAddress", "bearerTokens", "tokens", "maxBodyBytes"],
+    keys: &["listenAddress", "bearerTokens", "tokens", "maxBodyBytes", "externalUrl", "linkKey"],
     unsupported: &[],
     strict: false,
 };
 
 const TOKEN: Schema = Schema { what: "a token", keys: &["name", "token", "scopes"], unsupported: &[], strict: true };
+
+/// Characters of a key that nobody can try through.
+const SHORTEST_KEY: usize = 16;
 
 /// Names that stories use for others than people and their tools.
 const RESERVED: [&str; 3] = ["autoheal", "alertmanager", "local"];
@@ -50,11 +54,29 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, web: &mut WebSettings) {
             web.tokens.push(token);
         }
     }
+    if let Some(node) = section.get("externalUrl") {
+        web.external_url = read_external_url(reader, node).or(web.external_url.take());
+    }
+    if let Some(node) = section.get("linkKey") {
+        web.link_key = read_link_key(reader, node).or(web.link_key.take());
+    }
     if let Some(node) = section.get("maxBodyBytes")
         && let Some(bytes) = reader.integer::<usize>(node, &(1..=LARGEST_BODY_BYTES))
     {
         web.max_body_bytes = bytes;
     }
+}
+
+/// An address such as `https://ops.example.com/autoheal`.
+fn read_external_url(reader: &Reader<'_>, node: &Node) -> Option<String> {
+    let text = reader.plain(node)?;
+    let parsed: Option<http::Uri> = text.parse().ok();
+    let is_web = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none();
+    if parsed.as_ref().is_some_and(is_web) && !text.contains(['@', '#']) {
+        return Some(text.to_owned());
+    }
+    reader.error(&node.span, "nobody can open this", "expected an address such as https://autoheal.example.com");
+    None
 }
 
 fn read_token(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<Token> {
@@ -85,6 +107,21 @@ fn read_token(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<Tok
         listed.iter().filter_map(scope).collect()
     });
     Some(Token { name: name?.into(), value: value?, scopes: scopes? })
+}
+
+fn read_link_key(reader: &Reader<'_>, node: &Node) -> Option<Secret> {
+    let key = reader.secret(node)?;
+    if key.expose().len() < SHORTEST_KEY {
+        let label = format!("expected at least {SHORTEST_KEY} characters");
+        reader.error_with_help(
+            &node.span,
+            "this key can be guessed",
+            label,
+            Some("make one with: openssl rand -hex 32".to_owned()),
+        );
+        return None;
+    }
+    Some(key)
 }
 
 /// What a listen address looks like.

@@ -11,6 +11,7 @@ const RANKS: &[(&str, u32)] = &[
     ("secret", 1),
     ("stamp", 1),
     ("ids", 2),
+    ("links", 2),
     ("tls", 2),
     ("token", 2),
     ("telemetry", 2),

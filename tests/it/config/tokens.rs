@@ -85,3 +85,27 @@ web:
       |     ^^^^^^^^^^^^^^^^^^^^^^^^^^ `token` is missing
     "#);
 }
+
+#[test]
+fn links_need_an_address_people_can_open_and_a_key_nobody_can_guess() {
+    let with = |url: &str, key: &str| {
+        let config = format!("web: {{externalUrl: '{url}', linkKey: '${{KEY}}'}}\n");
+        let secrets = format!("KEY={key}\n");
+        load(&[("autoheal.yml", &config), ("secrets", &secrets), ("rules/a.yml", super::RULE)])
+    };
+    let (config, _) = with("https://ops.example.com/autoheal", "0123456789abcdef").unwrap();
+    assert!(config.web.links().is_some());
+    for (url, key) in [
+        ("ops.example.com", "0123456789abcdef"),
+        ("ftp://ops.example.com", "0123456789abcdef"),
+        ("https://ops.example.com/?a=b", "0123456789abcdef"),
+        ("https://me@ops.example.com", "0123456789abcdef"),
+        ("https://ops.example.com", "hunter2"),
+    ] {
+        let problems = with(url, key).unwrap_err().to_string();
+        assert!(!problems.contains("hunter2") && problems.matches("error").count() == 1, "{url}: {problems}");
+    }
+    let (config, _) =
+        load(&[("autoheal.yml", "web: {externalUrl: 'https://a'}\n"), ("rules/a.yml", super::RULE)]).unwrap();
+    assert!(config.web.links().is_none(), "no key, no links");
+}
