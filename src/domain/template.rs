@@ -8,6 +8,7 @@ mod direct;
 mod engine;
 mod functions;
 mod lexer;
+mod strict;
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,9 +75,9 @@ impl Template {
     /// Parses a text.
     ///
     /// # Errors
-    /// Anything Go's template parser would refuse, and what we do not support: named templates, and functions beyond
-    /// Go's builtins and Prometheus' string functions. Also what could never render: an unknown field of the alert, or a
-    /// constant pattern that does not compile.
+    /// Anything Go's template parser would refuse, and what we do not support: named templates, functions beyond Go's
+    /// builtins and Prometheus' string functions, and the rarer verbs of `printf`. Also what could never render: an unknown
+    /// field of the alert, a field of a label, or a constant pattern that does not compile.
     pub fn parse(source: &str) -> Result<Self, ParseError> {
         let program = if source.contains("{{") {
             let pieces = lexer::pieces(source)?;

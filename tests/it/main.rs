@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod conformance;
 mod container;
 mod crash;
 mod deliver;

@@ -3,7 +3,7 @@
 
 use super::functions::FUNCTIONS;
 use super::lexer::{Action, Kind, Piece, Token, error};
-use super::{FIELDS, ParseError};
+use super::{FIELDS, ParseError, strict};
 use crate::domain::regex::Regex;
 
 /// A label or annotation that a template mentions by name.
@@ -36,7 +36,8 @@ pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
     let mut blocks: Vec<(&Token<'_>, bool)> = Vec::new();
     let actions =
         || pieces.iter().filter_map(|piece| if let Piece::Action(action) = piece { Some(action) } else { None });
-    let alert_is_alert = !actions().any(|action| assigns(action, "$alert"));
+    let is_ours = |variable: &str| !actions().any(|action| assigns(action, variable));
+    let (alert_is_alert, labels_are_labels) = (is_ours("$alert"), is_ours("$labels") && is_ours("$annotations"));
     for action in actions() {
         let tokens = &action.tokens;
         words(tokens)?;
@@ -60,8 +61,13 @@ pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
                 "$alert" => alert_is_alert,
                 _ => token.kind == Kind::Field && dot_is_alert,
             };
-            if about_alert && let Some(field) = chain.fields.first() {
-                alert_field(field)?;
+            match (token.text, chain.fields) {
+                (_, [field, rest @ ..]) if about_alert => {
+                    alert_field(field)?;
+                    text_field(field, rest)?;
+                }
+                ("$labels" | "$annotations", fields) if labels_are_labels => text_field(token, fields)?,
+                _ => {}
             }
             mentions.extend(chain.mention(action, tokens, position));
         }
@@ -79,8 +85,9 @@ fn assigns(action: &Action<'_>, variable: &str) -> bool {
     action.tokens.windows(2).any(|pair| pair[0].text == variable && matches!(pair[1].text, "=" | ":="))
 }
 
-/// Keywords and functions must be known, and constant patterns must compile.
+/// Keywords and functions must be known, and constant patterns and formats must be good.
 fn words(tokens: &[Token<'_>]) -> Result<(), ParseError> {
+    tokens.iter().filter(|token| token.kind == Kind::Number).try_for_each(number)?;
     for (position, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {
         let Token { text, offset, .. } = *token;
         if UNSUPPORTED.contains(&text) {
@@ -92,14 +99,64 @@ fn words(tokens: &[Token<'_>]) -> Result<(), ParseError> {
             let message = format!("function {text:?} not defined; there are {}", known.join(", "));
             return Err(error(message, offset, text.len()));
         }
-        if matches!(text, "match" | "reReplaceAll")
-            && let Some(Token { kind: Kind::Quoted(pattern), text, offset }) = tokens.get(position + 1)
-        {
-            Regex::search(pattern)
-                .map_err(|bad| error(format!("bad regular expression: {bad}"), *offset, text.len()))?;
+        let Some(Token { kind: Kind::Quoted(constant), text: written, offset }) = tokens.get(position + 1) else {
+            continue;
+        };
+        let bad = |message: String| error(message, *offset, written.len());
+        match text {
+            "match" | "reReplaceAll" => {
+                Regex::search(constant).map_err(|error| bad(format!("bad regular expression: {error}")))?;
+            }
+            "printf" => drop(strict::verbs(constant).map_err(bad)?),
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// The engine keeps whole floats as integers, which would show from 1e6 on and in comparisons; integers end where Go's do.
+fn number(token: &Token<'_>) -> Result<(), ParseError> {
+    let Token { text, offset, .. } = *token;
+    let digits = text.trim_start_matches(['+', '-']).replace('_', "").to_ascii_lowercase();
+    let is_decimal = !["0x", "0b", "0o"].iter().any(|prefix| digits.starts_with(prefix));
+    let problem = if digits.ends_with('i') {
+        "complex numbers are not supported"
+    } else if is_decimal && digits.contains(['.', 'e']) {
+        match digits.parse::<f64>() {
+            Ok(value) if value.fract() == 0.0 => "write a whole number without a point and an exponent",
+            _ => return Ok(()),
+        }
+    } else if !is_decimal && digits.contains(['.', 'p']) {
+        "hexadecimal fractions are not supported"
+    } else if is_decimal && digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<i64>().is_err() {
+        "this number is too large"
+    } else {
+        return Ok(());
+    };
+    Err(error(problem, offset, text.len()))
+}
+
+/// What Alertmanager's templates may call on labels; here a label's name would be read instead.
+const METHODS: [&str; 4] = ["SortedPairs", "Remove", "Names", "Values"];
+
+/// The values of labels and annotations are texts, and so are the alert's other fields: they have no fields of their own.
+fn text_field(place: &Token<'_>, fields: &[Token<'_>]) -> Result<(), ParseError> {
+    let is_map = matches!(place.text, "$labels" | "$annotations" | ".Labels" | ".Annotations");
+    match fields {
+        [method, ..] if is_map && METHODS.contains(&&method.text[1..]) => {
+            let name = &method.text[1..];
+            let message = format!("{name} is not supported; a label of that name is (index $labels {name:?})");
+            Err(error(message, method.offset, method.text.len()))
+        }
+        [_, deeper, ..] if is_map => {
+            Err(error(format!("a label is a text and has no {}", deeper.text), deeper.offset, deeper.text.len()))
+        }
+        [deeper, ..] if !is_map => {
+            let message = format!("{} is a text here and has no {}", place.text, deeper.text);
+            Err(error(message, deeper.offset, deeper.text.len()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn alert_field(field: &Token<'_>) -> Result<(), ParseError> {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use gtmpl_ng::funcs;
 use gtmpl_ng::{Func, FuncError, Value};
 
+use super::strict;
 use crate::domain::regex::{self, Regex};
 
 /// What the engine reports when a template uses what the alert does not have. Never shown: see `engine::explain`.
@@ -39,6 +40,17 @@ macro_rules! strict {
     }};
 }
 
+/// Refuses what Go would not compare, then calls a builtin of the engine.
+macro_rules! comparison {
+    ($name:ident) => {{
+        fn comparison(arguments: &[Value]) -> Result<Value, FuncError> {
+            strict::comparable(stringify!($name), arguments)?;
+            funcs::$name(arguments)
+        }
+        (stringify!($name), comparison as Func)
+    }};
+}
+
 /// Makes a text function callable by the engine.
 macro_rules! unary {
     ($position:literal) => {{
@@ -57,18 +69,18 @@ pub(super) const FUNCTIONS: [(&str, Func); 28] = [
     ("and", funcs::and),
     ("or", funcs::or),
     ("not", funcs::not),
-    ("eq", strict!(funcs::eq)),
-    ("ne", strict!(funcs::ne)),
-    ("lt", strict!(funcs::lt)),
-    ("le", strict!(funcs::le)),
-    ("gt", strict!(funcs::gt)),
-    ("ge", strict!(funcs::ge)),
+    comparison!(eq),
+    comparison!(ne),
+    comparison!(lt),
+    comparison!(le),
+    comparison!(gt),
+    comparison!(ge),
     ("len", strict!(funcs::len)),
     ("index", strict!(funcs::index)),
     ("slice", strict!(funcs::slice)),
     ("print", strict!(funcs::print)),
     ("println", strict!(funcs::println)),
-    ("printf", strict!(funcs::printf)),
+    ("printf", strict::printf),
     ("html", strict!(funcs::html)),
     ("js", strict!(funcs::js)),
     ("urlquery", strict!(funcs::urlquery)),
@@ -84,7 +96,8 @@ pub(super) const FUNCTIONS: [(&str, Func); 28] = [
     ("stringSlice", string_slice),
 ];
 
-fn all_defined(values: &[Value]) -> Result<(), FuncError> {
+/// Refuses what the alert does not have.
+pub(super) fn all_defined(values: &[Value]) -> Result<(), FuncError> {
     for value in values {
         match value {
             Value::NoValue | Value::Nil => return Err(FuncError::Generic(UNDEFINED.to_owned())),

@@ -28,6 +28,15 @@ pub fn accepts(configurations: &[String]) -> Vec<bool> {
     verdicts
 }
 
+/// What Alertmanager makes of a template, about an alert of its own.
+pub fn render(template: &str) -> String {
+    let mut command = Command::new("amtool");
+    command.args(["template", "render", "--template.glob=/dev/null"]).arg(format!("--template.text={template}"));
+    let output = run(command);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 fn run(mut command: Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs what is missing"))
 }

@@ -11,6 +11,7 @@ pub mod message;
 pub mod office;
 pub mod pki;
 pub mod prometheus;
+pub mod promtool;
 pub mod service;
 pub mod sighting;
 pub mod site;

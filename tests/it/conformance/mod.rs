@@ -1,0 +1,3 @@
+//! The languages we share with Prometheus and Alertmanager, judged by their own tools.
+
+mod templates;
