@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 use crate::action::Actions;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
-use crate::domain::decide::Policy;
 use crate::engine::cancels::Cancels;
 use crate::engine::deliver::{Courier, OnDelivery};
 use crate::engine::evidence::Asking;
@@ -166,9 +165,7 @@ struct Built {
 
 fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
     let Effects { actions, notifiers, evidence } = if dry_run { Effects::default() } else { effects(config, clock)? };
-    let rules = config.rules.policies();
-    let receivers = notify::channels(&config.receivers);
-    let policy = Arc::new(Policy { limits: config.limits, rules, receivers, dry_run });
+    let policy = Arc::new(config.policy(dry_run));
     let access = Access::new(&config.web.all_tokens())
         .with_users(config.web_file.users.clone())
         .with_verified_clients(verified_clients);

@@ -34,6 +34,8 @@ pub mod config;
 
 pub mod rehearse;
 
+pub mod rule_test;
+
 pub mod web;
 
 pub mod app;

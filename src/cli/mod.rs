@@ -5,6 +5,7 @@ pub mod entrypoint;
 mod healthcheck;
 mod plan;
 mod serve;
+pub mod test;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -88,6 +89,8 @@ enum Verb {
     },
     /// Say what would be done for a webhook payload, and do nothing
     Plan(plan::PlanArgs),
+    /// Run rule tests (*.test.yml) on virtual time; exit 1 if one fails, 2 if a file is wrong
+    Test(test::TestArgs),
     /// Render the secrets file from a mounted file and the environment, then run the rest of the command line
     Entrypoint(entrypoint::Arguments),
     /// Ask a daemon on this machine whether it is healthy; for container health checks
@@ -102,6 +105,7 @@ impl Flags {
             rule_files: None,
             secrets_file: self.secrets_file.clone(),
             insecure_secrets: self.insecure_secrets_file,
+            without_secrets: false,
             store: self.store.clone(),
             listen_address: self.listen_address.clone(),
             web_config_file: self.web_config_file.clone(),
@@ -153,6 +157,7 @@ pub fn main() -> ExitCode {
         Verb::Serve => serve::run(&flags),
         Verb::Check { paths } => check(&flags, &paths),
         Verb::Plan(args) => plan::run(&flags, &args),
+        Verb::Test(args) => test(&flags, &args.paths),
         Verb::Entrypoint(arguments) => entrypoint(&flags, arguments),
         Verb::Healthcheck => healthcheck::run(&flags),
     };
@@ -167,6 +172,12 @@ fn check(flags: &Flags, paths: &[PathBuf]) -> Exit {
         Ok(false) => Exit::Failure,
         Err(error) => fail(&error),
     }
+}
+
+fn test(flags: &Flags, paths: &[PathBuf]) -> Exit {
+    let mut out = std::io::stdout();
+    let is_terminal = out.is_terminal();
+    test::run(&flags.load_options(), paths, is_terminal, &mut out).unwrap_or_else(|error| fail(&error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "cli is the room that reads the environment")]

@@ -7,8 +7,6 @@ use clap::{Args, ValueEnum};
 
 use super::{Exit, Flags, fail};
 use crate::clock::{Clock, SystemClock};
-use crate::domain::decide::Policy;
-use crate::notify;
 use crate::rehearse::{self, PlanReport};
 use crate::web::payload;
 
@@ -55,13 +53,7 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let policy = Policy {
-        limits: config.limits,
-        rules: config.rules.policies(),
-        receivers: notify::channels(&config.receivers),
-        dry_run: flags.dry_run,
-    };
-    let report = rehearse::plan_delivery(&config.rules, &policy, &delivery, now);
+    let report = rehearse::plan_delivery(&config.rules, &config.policy(flags.dry_run), &delivery, now);
     match print(&report, args.output) {
         Ok(()) if report.has_errors() => Exit::Failure,
         Ok(()) => Exit::Success,

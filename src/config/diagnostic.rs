@@ -32,6 +32,12 @@ impl SourceFile {
         &self.text
     }
 
+    /// The path as people wrote it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where it was read.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -19,7 +19,7 @@ pub(super) type Unreadable = (PathBuf, io::Error);
 /// A file as it is, or the `*.yml` and `*.yaml` of a directory in name order, without those further below.
 pub(super) fn config_files(path: &Path, sources: &RefCell<Sources>) -> Result<Vec<PathBuf>, Unreadable> {
     let mut files = Vec::new();
-    collect(path, 0, false, &mut files, sources)?;
+    collect(path, 0, false, is_yaml, &mut files, sources)?;
     Ok(files)
 }
 
@@ -27,7 +27,14 @@ pub(super) fn config_files(path: &Path, sources: &RefCell<Sources>) -> Result<Ve
 /// left out.
 pub(super) fn rule_files(path: &Path, sources: &RefCell<Sources>) -> Result<Vec<PathBuf>, Unreadable> {
     let mut files = Vec::new();
-    collect(path, 0, true, &mut files, sources)?;
+    collect(path, 0, true, is_yaml, &mut files, sources)?;
+    Ok(files)
+}
+
+/// A file as it is, or every file of rule tests at or below a directory in name order.
+pub(super) fn test_files(path: &Path, sources: &RefCell<Sources>) -> Result<Vec<PathBuf>, Unreadable> {
+    let mut files = Vec::new();
+    collect(path, 0, true, is_rule_test, &mut files, sources)?;
     Ok(files)
 }
 
@@ -35,6 +42,7 @@ fn collect(
     path: &Path,
     depth: usize,
     recursive: bool,
+    is_ours: fn(&Path) -> bool,
     files: &mut Vec<PathBuf>,
     sources: &RefCell<Sources>,
 ) -> Result<(), Unreadable> {
@@ -43,7 +51,7 @@ fn collect(
     let unreadable = |error| (path.to_owned(), error);
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         // A file that is named itself is read whatever its name; in a directory only YAML is ours.
-        if depth == 0 || is_yaml(path) {
+        if depth == 0 || is_ours(path) {
             files.push(path.to_owned());
         }
         return Ok(());
@@ -65,17 +73,24 @@ fn collect(
             continue;
         }
         // A dangling link with another ending is none of our business.
-        if entry.exists() || is_yaml(&entry) {
-            collect(&entry, depth + 1, recursive, files, sources)?;
+        if entry.exists() || is_ours(&entry) {
+            collect(&entry, depth + 1, recursive, is_ours, files, sources)?;
         }
     }
     Ok(())
 }
 
+fn stem(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")).filter(|stem| !stem.is_empty())
+}
+
 fn is_yaml(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
-    stem.is_some_and(|stem| !stem.is_empty() && stem.strip_suffix(".test").is_none())
+    stem(path).is_some_and(|stem| stem.strip_suffix(".test").is_none())
+}
+
+fn is_rule_test(path: &Path) -> bool {
+    stem(path).is_some_and(|stem| stem.strip_suffix(".test").is_some())
 }
 
 /// A file's text.
@@ -106,6 +121,7 @@ mod tests {
         assert_eq!(names(rule_files(root.path(), &sources).unwrap()), ["a.yml", "b.yaml", "sub/z.yml"]);
         assert_eq!(names(config_files(root.path(), &sources).unwrap()), ["a.yml", "b.yaml"]);
         assert_eq!(names(rule_files(&root.path().join("a.test.yml"), &sources).unwrap()), ["a.test.yml"]);
+        assert_eq!(names(test_files(root.path(), &sources).unwrap()), ["a.test.yml"]);
         assert_eq!(rule_files(&root.path().join("none"), &sources).unwrap_err().1.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -16,6 +16,7 @@ mod precautions;
 mod reader;
 mod receivers;
 mod reference;
+mod rule_tests;
 mod rules;
 mod scalars;
 mod sections;
@@ -36,10 +37,11 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::action::container::DockerHost;
+use crate::domain::decide::Policy;
 use crate::domain::guard::Limits;
 use crate::domain::rule::RuleSet;
 use crate::links::Links;
-use crate::notify::ReceiverSettings;
+use crate::notify::{self, ReceiverSettings};
 use crate::secret::Secret;
 use crate::tls::server::ServerTls;
 use crate::token::Token;
@@ -47,6 +49,10 @@ use crate::verify::Endpoint;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
+pub use self::rule_tests::{
+    ActionEnd, Expectation, Happening, HealChoice, RuleTest, RuleTests, TestAlert, TestEvent, Wanted, read_rule_tests,
+    rule_test_files,
+};
 pub use self::sources::Sources;
 
 /// The ancestor's port.
@@ -75,6 +81,15 @@ pub struct Config {
     pub history: Duration,
     /// Where `PromQL` is asked.
     pub prometheus: Option<Endpoint>,
+}
+
+impl Config {
+    /// What holds for all heals under this configuration.
+    #[must_use]
+    pub fn policy(&self, dry_run: bool) -> Policy {
+        let receivers = notify::channels(&self.receivers);
+        Policy { limits: self.limits, rules: self.rules.policies(), receivers, dry_run }
+    }
 }
 
 /// Where the store is.

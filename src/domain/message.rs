@@ -34,6 +34,21 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Started,
+        Self::AttemptFailed,
+        Self::Healed,
+        Self::Recovered,
+        Self::Exhausted,
+        Self::Suppressed,
+        Self::Firing,
+        Self::Resolved,
+        Self::ApprovalNeeded,
+        Self::Expired,
+        Self::Cancelled,
+    ];
+
     /// The word for it in logs, metrics and the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -103,4 +118,16 @@ pub struct Message {
     pub at: Timestamp,
     /// The heal just after the change.
     pub heal: Heal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_all_kinds_is_whole() {
+        let error = serde_json::from_str::<MessageKind>("\"no such kind\"").unwrap_err().to_string();
+        let known: Vec<_> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(MessageKind::ALL.map(MessageKind::as_str).to_vec(), known, "add the new kind to MessageKind::ALL");
+    }
 }

@@ -165,6 +165,15 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// The variant's name as the store and rule tests write it, such as `target_busy`.
+    #[must_use]
+    pub fn code(&self) -> String {
+        let document = serde_json::to_value(self).unwrap_or_default();
+        document["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
 impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one arm per reason: the table of all sentences")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,6 +16,7 @@ mod notify_mailgun;
 mod notify_slack;
 mod payloads;
 mod reload;
+mod rule_test;
 mod secrets;
 mod store_contract;
 mod store_sqlite;

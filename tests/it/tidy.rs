@@ -23,6 +23,7 @@ const RANKS: &[(&str, u32)] = &[
     ("config", 5),
     ("web", 5),
     ("engine", 5),
+    ("rule_test", 6),
     ("app", 6),
     ("cli", 7),
     ("main", 8),
