@@ -137,6 +137,10 @@ impl Reloader {
         self.notifiers.store(Arc::new(notifiers));
         self.engine.equipment.store(Arc::new(equipment));
         self.web.replace(loaded);
+        // What held a heal may have changed with the rules; its own look at them would come late, but it would come.
+        if let Err(error) = self.engine.store.recheck_held(self.clock.now()).await {
+            tracing::warn!(%error, "heals that wait are looked at later");
+        }
         self.engine.wake.heals.notify_one();
         self.engine.wake.messages.notify_one();
         Ok(Reloaded { rules, restart_needed, warnings })

@@ -144,6 +144,12 @@ pub struct HealQuery {
     pub state: Option<String>,
     /// Only this rule.
     pub rule: Option<String>,
+    /// Only this target.
+    pub target: Option<String>,
+    /// Only heals planned at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only heals planned before this time.
+    pub until: Option<Timestamp>,
     /// At most this many; the caller bounds it.
     pub limit: u32,
     /// Only heals created before this one.

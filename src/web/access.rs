@@ -219,8 +219,14 @@ const fn unauthorized(response: Response) -> Refusal {
     Refusal { response, reason: Rejection::Unauthorized }
 }
 
+/// How browsers say where a request comes from; a page cannot set it.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
 /// Browsers name the page's origin on every request that could write; Alertmanager and command lines never send it.
 fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
+    if headers.get(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
+        return true;
+    }
     let Some(origin) = headers.get(ORIGIN) else { return false };
     let host = headers
         .get(HOST)

@@ -11,7 +11,9 @@ use super::body::{self, BodyError};
 use super::health::look;
 use super::views::{self, HealDetail, HealView};
 use super::{WebState, layers, payload, reply, with};
+use crate::domain::Timestamp;
 use crate::domain::heal::{HealId, STATES};
+use crate::domain::pause::{Pause, PauseScope};
 use crate::rehearse::plan_delivery;
 use crate::store::{HealQuery, StoreError};
 
@@ -70,11 +72,21 @@ fn parse_query(pairs: Vec<(String, String)>) -> Result<HealQuery, String> {
                 let id = value.parse().map_err(|_| format!("before is the id of a heal, not {value:?}"))?;
                 query.before = Some(HealId(id));
             }
-            _ => return Err(format!("unknown parameter {name:?}; there are state, rule, limit, before")),
+            "target" => query.target = Some(value),
+            "since" => query.since = Some(instant("since", &value)?),
+            "until" => query.until = Some(instant("until", &value)?),
+            _ => {
+                let known = "state, rule, target, since, until, limit, before";
+                return Err(format!("unknown parameter {name:?}; there are {known}"));
+            }
         }
         seen.push(name);
     }
     Ok(query)
+}
+
+fn instant(name: &str, value: &str) -> Result<Timestamp, String> {
+    value.parse().map_err(|_| format!("{name} is a time such as 2026-11-22T07:00:00Z, not {value:?}"))
 }
 
 async fn one_heal(id: String, method: Method, state: WebState) -> Response {
@@ -105,9 +117,9 @@ async fn status(method: Method, state: WebState) -> Response {
     let parts = state.parts();
     let numbers = async {
         let store = state.store()?;
-        tokio::try_join!(store.counts(), store.outbox_counts())
+        tokio::try_join!(store.counts(), store.outbox_counts(), store.pauses(state.now()))
     };
-    let (counts, outbox) = match numbers.await {
+    let (counts, outbox, pauses) = match numbers.await {
         Ok(numbers) => numbers,
         Err(error) => return store_failed(&error),
     };
@@ -123,7 +135,8 @@ async fn status(method: Method, state: WebState) -> Response {
         "ready": state.is_ready(),
         "store": parts.identity.store,
         "dryRun": loaded.policy.dry_run,
-        "paused": null,
+        "paused": paused(&pauses).map(views::pause),
+        "pauses": pauses.iter().map(views::pause).collect::<Vec<_>>(),
         "authentication": loaded.access.methods(),
         "exposed": state.is_exposed(),
         "rules": loaded.rules.rules().len(),
@@ -132,6 +145,11 @@ async fn status(method: Method, state: WebState) -> Response {
         "outbox": { "waiting": outbox.waiting, "dead": outbox.dead },
     });
     reply::json(StatusCode::OK, &answer)
+}
+
+/// The pause that covers everything, the longest when there are several.
+pub(super) fn paused(pauses: &[Pause]) -> Option<&Pause> {
+    pauses.iter().filter(|pause| pause.scope == PauseScope::All).max_by_key(|pause| pause.until)
 }
 
 async fn plan<S, B>(method: Method, state: WebState, stream: S) -> Response
@@ -159,7 +177,7 @@ where
     }
 }
 
-fn store_failed(error: &StoreError) -> Response {
+pub(super) fn store_failed(error: &StoreError) -> Response {
     // Closed is how a store answers that is not open yet, or no more; whoever asks is told to come again.
     if !matches!(error, StoreError::Closed) {
         tracing::error!(%error, "a question to the store failed");

@@ -11,6 +11,7 @@ mod connection;
 mod health;
 mod layers;
 mod linger;
+mod orders;
 pub mod payload;
 pub mod reload;
 mod reply;
@@ -194,6 +195,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(reload::routes(state))
         .unify()
         .or(api::routes(state))
+        .unify()
+        .or(orders::routes(state))
         .unify()
         .or(warp::any().map(reply::not_found))
         .unify()

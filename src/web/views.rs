@@ -9,8 +9,9 @@ use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use crate::domain::duration;
 use crate::domain::evidence::Probe;
-use crate::domain::heal::{Heal, HealId, HealStep};
+use crate::domain::heal::{AttemptId, Heal, HealId, HealStep, Phase};
 use crate::domain::matcher::Comparison;
+use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::rule::{HealRule, Mode};
 
 /// A heal in a list.
@@ -45,6 +46,18 @@ pub struct HealDetail<'a> {
     steps: Vec<StepView>,
     timeline: Vec<EntryView<'a>>,
     timeline_dropped: u32,
+    /// What is waited for while nobody has approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaiting: Option<AwaitingView<'a>>,
+}
+
+/// An approval that is waited for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AwaitingView<'a> {
+    attempt: AttemptId,
+    expires_at: Timestamp,
+    approvers: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -118,6 +131,12 @@ impl<'a> From<&'a Heal> for HealDetail<'a> {
             steps: heal.steps.iter().enumerate().map(|(index, step)| step_view(heal, index, step)).collect(),
             timeline: timeline.collect(),
             timeline_dropped: heal.timeline_dropped,
+            awaiting: match &heal.phase {
+                Phase::AwaitingApproval { attempt, expires_at, approvers } => {
+                    Some(AwaitingView { attempt: *attempt, expires_at: *expires_at, approvers })
+                }
+                _ => None,
+            },
         }
     }
 }
@@ -139,6 +158,19 @@ fn step_view(heal: &Heal, index: usize, step: &HealStep) -> StepView {
         rendered: step.action.fields(),
         evidence: step.verify.probes.iter().map(Probe::wanted).collect(),
     }
+}
+
+/// A pause.
+pub fn pause(pause: &Pause) -> Value {
+    let Pause { id, scope, reason, by, since, until } = pause;
+    let mut view =
+        json!({ "id": id, "covers": scope.to_string(), "reason": reason, "by": by, "since": since, "until": until });
+    match scope {
+        PauseScope::All => {}
+        PauseScope::Rule { rule } => view["rule"] = json!(rule),
+        PauseScope::Alerts { matchers } => view["matchers"] = json!(matchers),
+    }
+    view
 }
 
 /// A rule as loaded, in the words of the rule language.

@@ -316,7 +316,16 @@ async fn heals_are_listed_newest_first_and_counted(place: &dyn Place) {
     assert_eq!(list(query.clone()).await, ids[..2]);
     assert_eq!(list(HealQuery { before: Some(ids[1]), ..query.clone() }).await, ids[2..4]);
     assert_eq!(list(HealQuery { state: Some("recovered".to_owned()), ..query.clone() }).await, ids[..1]);
-    assert_eq!(list(HealQuery { rule: Some("other".to_owned()), ..query }).await, []);
+    assert_eq!(list(HealQuery { rule: Some("other".to_owned()), ..query.clone() }).await, []);
+    let every = HealQuery { limit: 1000, ..query };
+    let all = store.heals(every.clone()).await.unwrap();
+    let middle = &all[1];
+    let same_target = all.iter().filter(|heal| heal.target == middle.target).map(|heal| heal.id).collect::<Vec<_>>();
+    assert_eq!(list(HealQuery { target: Some(middle.target.to_string()), ..every.clone() }).await, same_target);
+    let since = all.iter().filter(|heal| heal.created_at >= middle.created_at).map(|heal| heal.id).collect::<Vec<_>>();
+    assert_eq!(list(HealQuery { since: Some(middle.created_at), ..every.clone() }).await, since);
+    let until = all.iter().filter(|heal| heal.created_at < middle.created_at).map(|heal| heal.id).collect::<Vec<_>>();
+    assert_eq!(list(HealQuery { until: Some(middle.created_at), ..every }).await, until);
     let counts = store.counts().await.unwrap();
     assert_eq!((counts["pending"], counts["recovered"], counts["acting"]), (4, 1, 0));
 }

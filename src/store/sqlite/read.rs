@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 
 use super::advance::OPEN_STATES;
 use super::apply::id_text;
-use super::session::{Session, decode_heal};
+use super::session::{Session, decode_heal, millis_up};
 use crate::domain::heal::{Heal, STATES};
 use crate::store::{HealQuery, StoreError};
 
@@ -33,6 +33,18 @@ impl Session {
         if let Some(rule) = &query.rule {
             sql.push_str(" AND rule = ?");
             values.push(rule.clone().into());
+        }
+        if let Some(target) = &query.target {
+            sql.push_str(" AND target = ?");
+            values.push(target.clone().into());
+        }
+        if let Some(since) = query.since {
+            sql.push_str(" AND created_at >= ?");
+            values.push(millis_up(since).into());
+        }
+        if let Some(until) = query.until {
+            sql.push_str(" AND created_at < ?");
+            values.push(millis_up(until).into());
         }
         sql.push_str(" ORDER BY id DESC LIMIT ?");
         values.push(i64::from(query.limit).into());

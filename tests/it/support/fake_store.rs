@@ -157,6 +157,9 @@ impl Store for FakeStore {
         let wanted = heals.iter().rev().filter(|heal| {
             query.state.as_deref().is_none_or(|state| heal.phase.name() == state)
                 && query.rule.as_deref().is_none_or(|rule| heal.rule == rule)
+                && query.target.as_deref().is_none_or(|target| heal.target.as_str() == target)
+                && query.since.is_none_or(|since| heal.created_at >= since)
+                && query.until.is_none_or(|until| heal.created_at < until)
                 && query.before.is_none_or(|before| heal.id < before)
         });
         Ok(wanted.take(query.limit as usize).cloned().collect())

@@ -112,6 +112,7 @@ async fn one_heal_adds_its_ladder_and_its_story() {
         "state": "healed",
         "attempts": 1,
         "maxAttempts": 2,
+        "evidence": [],
         "rendered": { "host": "local", "compose": { "project": "otus", "service": "ui" }, "max": 1 },
     });
     assert_eq!(heal["steps"], json!([step]));
