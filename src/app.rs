@@ -22,6 +22,7 @@ use crate::engine::deliver::{Courier, OnDelivery};
 use crate::engine::evidence::Asking;
 use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
+use crate::notify::message::Pages;
 use crate::notify::{self, Notifier};
 use crate::store::Store;
 use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
@@ -199,7 +200,7 @@ struct Effects {
 
 fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
     let actions = Actions::new(&config.docker_hosts, Arc::clone(clock)).context("docker.hosts")?;
-    let notifiers = notify::build(&config.receivers).map_err(|errors| {
+    let notifiers = notify::build(&config.receivers, &Pages::default()).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("receivers: {}", errors.join("; "))
     })?;

@@ -9,6 +9,7 @@ use super::yaml::Node;
 use crate::notify::email::EmailSettings;
 use crate::notify::mailgun::MailgunSettings;
 use crate::notify::slack::SlackSettings;
+use crate::notify::slack_bot::SlackBotSettings;
 use crate::notify::{NotifierSettings, ReceiverSettings};
 use crate::secret::Secret;
 use crate::tls::ClientTls;
@@ -17,8 +18,8 @@ const RECEIVER: Schema =
     Schema { what: "a receiver", keys: &["name", "slack", "email", "mailgun"], unsupported: &[], strict: false };
 const SLACK: Schema = Schema {
     what: "`slack`",
-    keys: &["webhookUrl", "apiUrl", "tls"],
-    unsupported: &["botToken", "channel"],
+    keys: &["webhookUrl", "botToken", "channel", "apiUrl", "tls"],
+    unsupported: &[],
     strict: false,
 };
 const EMAIL: Schema = Schema {
@@ -62,7 +63,7 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
         }
         Some(name)
     });
-    let slack = receiver.get("slack").and_then(|node| read_slack(reader, node)).map(NotifierSettings::Slack);
+    let slack = receiver.get("slack").and_then(|node| read_slack(reader, node));
     let email = receiver.get("email").and_then(|node| read_email(reader, node)).map(NotifierSettings::Email);
     let mailgun = receiver.get("mailgun").and_then(|node| read_mailgun(reader, node)).map(NotifierSettings::Mailgun);
     let integrations = slack.into_iter().chain(email).chain(mailgun).collect();
@@ -72,12 +73,21 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
     Some(ReceiverSettings { name: name?, integrations })
 }
 
-fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<SlackSettings> {
+fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<NotifierSettings> {
     let slack = reader.mapping(node, &SLACK)?;
-    let has_token = SLACK.unsupported.iter().any(|key| slack.get(key).is_some());
-    // Who uses a bot token has been told that it is not supported; a missing webhook would only be noise beside that.
-    let webhook = if has_token { None } else { reader.require(&slack, "webhookUrl", SLACK.what) };
-    let webhook = webhook.and_then(|node| {
+    if let (Some(_), Some(span)) = (slack.get("webhookUrl"), slack.key_span("botToken")) {
+        reader.error(span, "`webhookUrl` and `botToken` are two ways to the same", "keep one of them");
+    }
+    if slack.get("botToken").is_some() {
+        return read_slack_bot(reader, &slack).map(NotifierSettings::SlackBot);
+    }
+    if let Some(span) = slack.key_span("channel") {
+        reader.error(span, "a webhook has its own channel", "only a `botToken` posts to a `channel` of your choice");
+    }
+    if slack.key_span("webhookUrl").is_none() {
+        reader.error(slack.span, "`slack` needs `webhookUrl` or `botToken`", "both are missing");
+    }
+    let webhook = slack.get("webhookUrl").and_then(|node| {
         let url = read_url(reader, node, reader.secret(node)?.expose())?;
         if url.scheme() == "http" && slack.get("apiUrl").is_none() {
             reader.warning(&node.span, "everyone on the way can read this webhook's secret", "use https://");
@@ -91,7 +101,41 @@ fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<SlackSettings> {
         Some(api) => through(&api?, &webhook),
         None => webhook,
     };
-    Some(SlackSettings { webhook_url: Secret::new(webhook), tls })
+    Some(NotifierSettings::Slack(SlackSettings { webhook_url: Secret::new(webhook), tls }))
+}
+
+fn read_slack_bot(reader: &Reader<'_>, slack: &Mapping<'_>) -> Option<SlackBotSettings> {
+    let token = slack.get("botToken").and_then(|node| {
+        let token = reader.secret(node)?;
+        if !token.expose().starts_with("xox") {
+            reader.warning(&node.span, "this does not look like a bot token", "Slack's begin with xoxb-");
+        }
+        Some(token)
+    });
+    let channel = reader.require(slack, "channel", "`slack` with `botToken`").and_then(|node| {
+        let channel = reader.word(node, "the channel")?.trim();
+        let is_name = channel.strip_prefix('#').is_some_and(|name| !name.is_empty() && !name.contains(' '));
+        let is_identity = channel.len() > 8 && channel.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        if !is_name && !is_identity {
+            reader.error(&node.span, "this is not a channel", "expected #name or an identity such as C0123456789");
+        }
+        Some(channel.to_owned())
+    });
+    let api_url = match slack.get("apiUrl") {
+        Some(node) => read_url(reader, node, &reader.text(node)?).map(methods),
+        None => Url::parse("https://slack.com/api").ok(),
+    };
+    let tls = read_tls(reader, slack);
+    Some(SlackBotSettings { token: token?, channel: channel?, api_url: api_url?, tls })
+}
+
+/// Where the Web API's methods are at another address: below `/api` when it has no path of its own. Alertmanager's way to
+/// write it, with a method at the end, is understood too.
+fn methods(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/chat.postMessage").unwrap_or(path).to_owned();
+    url.set_path(if path.is_empty() { "/api" } else { &path });
+    url
 }
 
 /// The webhook's path at another address, which may have a path of its own.

@@ -21,7 +21,7 @@ use lettre::transport::smtp::{Error as SmtpError, response::Response};
 use uuid::Uuid;
 
 use super::answer::{Redactor, chain};
-use super::message::mail;
+use super::message::{Pages, mail};
 use super::{BuildError, Notifier, NotifyError, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
@@ -79,6 +79,7 @@ pub struct EmailNotifier {
     implicit_tls: bool,
     redactor: Redactor,
     limit: Duration,
+    pages: Pages,
     /// Mails some recipients have and others wait for, so that a retry does not tell anybody twice.
     remembered: Mutex<BTreeMap<Uuid, Vec<Standing>>>,
 }
@@ -88,7 +89,7 @@ impl EmailNotifier {
     ///
     /// # Errors
     /// A TLS file cannot be used, or the machine trusts no authority.
-    pub fn new(settings: &EmailSettings) -> Result<Self, BuildError> {
+    pub fn new(settings: &EmailSettings, pages: Pages) -> Result<Self, BuildError> {
         let secrets = [&settings.username, &settings.password].into_iter().flatten().map(Secret::expose);
         let credentials = settings.username.as_ref().map(|username| {
             let password = settings.password.as_ref().map_or("", Secret::expose);
@@ -104,6 +105,7 @@ impl EmailNotifier {
             implicit_tls: settings.port == IMPLICIT_TLS_PORT,
             redactor: Redactor::new(secrets),
             limit: SEND_LIMIT,
+            pages,
             remembered: Mutex::default(),
         })
     }
@@ -225,7 +227,7 @@ impl EmailNotifier {
     }
 
     async fn deliver(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
-        let mail = mail::compose(outgoing, &self.from, &self.to)
+        let mail = mail::compose(outgoing, &self.from, &self.to, &self.pages)
             .map_err(|error| NotifyError::Permanent { error: format!("the mail cannot be composed: {error}") })?;
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&outgoing.id).cloned();
         let mut standings = remembered.unwrap_or_else(|| vec![Standing::Open; self.to.len()]);

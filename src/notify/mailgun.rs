@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
-use super::message::{html, mail, plain, subject, text::percent};
+use super::message::{Pages, html, mail, plain, subject, text::percent};
 use super::{BuildError, Notifier, NotifyError, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
@@ -45,6 +45,7 @@ pub struct MailgunNotifier {
     http: HttpClient,
     url: Url,
     settings: MailgunSettings,
+    pages: Pages,
 }
 
 impl MailgunNotifier {
@@ -52,14 +53,14 @@ impl MailgunNotifier {
     ///
     /// # Errors
     /// A TLS file cannot be used, or the machine trusts no authority.
-    pub fn new(settings: &MailgunSettings) -> Result<Self, BuildError> {
+    pub fn new(settings: &MailgunSettings, pages: Pages) -> Result<Self, BuildError> {
         let redactor = Redactor::new([settings.api_key.expose()]);
         let http = HttpClient::new("Mailgun", &settings.api_url, &settings.tls, redactor)?;
         let mut url = settings.api_url.clone();
         // The domain becomes one segment of the path, whatever is in it.
         let path = format!("{}/v3/{}/messages", url.path().trim_end_matches('/'), percent(&settings.domain));
         url.set_path(&path);
-        Ok(Self { http, url, settings: settings.clone() })
+        Ok(Self { http, url, settings: settings.clone(), pages })
     }
 
     /// Sets how long a whole delivery may take.
@@ -77,8 +78,8 @@ impl MailgunNotifier {
         form.extend(to.iter().map(|mailbox| ("to", mailbox.to_string())));
         form.extend([
             ("subject", subject(message)),
-            ("text", plain::render(message)),
-            ("html", html::render(message)),
+            ("text", plain::render(message, &self.pages)),
+            ("html", html::render(message, &self.pages)),
             // Tracking replaces links by Mailgun's own, which would break a runbook's address on a bad day.
             ("o:tracking", "no".to_owned()),
             ("o:tracking-clicks", "no".to_owned()),

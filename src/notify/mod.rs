@@ -6,6 +6,7 @@ mod http;
 pub mod mailgun;
 pub mod message;
 pub mod slack;
+pub mod slack_bot;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use crate::domain::message::{Audience, Channel};
 use crate::store::Outgoing;
 use crate::tls::TlsError;
+use message::Pages;
 
 /// A message did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +125,8 @@ pub struct ChannelError {
 pub enum NotifierSettings {
     /// Slack incoming webhook.
     Slack(slack::SlackSettings),
+    /// Slack with a bot token.
+    SlackBot(slack_bot::SlackBotSettings),
     /// Mail over SMTP.
     Email(email::EmailSettings),
     /// Mail over Mailgun's HTTP API.
@@ -132,7 +136,7 @@ pub enum NotifierSettings {
 impl NotifierSettings {
     const fn name(&self) -> &'static str {
         match self {
-            Self::Slack(_) => "slack",
+            Self::Slack(_) | Self::SlackBot(_) => "slack",
             Self::Email(_) => "email",
             Self::Mailgun(_) => "mailgun",
         }
@@ -140,16 +144,17 @@ impl NotifierSettings {
 
     const fn audience(&self) -> Audience {
         match self {
-            Self::Slack(_) => Audience::Everything,
+            Self::Slack(_) | Self::SlackBot(_) => Audience::Everything,
             Self::Email(_) | Self::Mailgun(_) => Audience::Ends,
         }
     }
 
-    fn build(&self) -> Result<Arc<dyn Notifier>, BuildError> {
+    fn build(&self, pages: Pages) -> Result<Arc<dyn Notifier>, BuildError> {
         Ok(match self {
-            Self::Slack(settings) => Arc::new(slack::SlackNotifier::new(settings)?),
-            Self::Email(settings) => Arc::new(email::EmailNotifier::new(settings)?),
-            Self::Mailgun(settings) => Arc::new(mailgun::MailgunNotifier::new(settings)?),
+            Self::Slack(settings) => Arc::new(slack::SlackNotifier::new(settings, pages)?),
+            Self::SlackBot(settings) => Arc::new(slack_bot::SlackBotNotifier::new(settings, pages)?),
+            Self::Email(settings) => Arc::new(email::EmailNotifier::new(settings, pages)?),
+            Self::Mailgun(settings) => Arc::new(mailgun::MailgunNotifier::new(settings, pages)?),
         })
     }
 }
@@ -186,15 +191,18 @@ pub fn channels(receivers: &[ReceiverSettings]) -> BTreeMap<String, Vec<Channel>
     receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
 }
 
-/// Builds the notifier of every channel, by channel name.
+/// Builds the notifier of every channel, by channel name; `pages` is where messages lead to.
 ///
 /// # Errors
 /// Every channel that cannot be built, not only the first.
-pub fn build(receivers: &[ReceiverSettings]) -> Result<BTreeMap<String, Arc<dyn Notifier>>, Vec<ChannelError>> {
+pub fn build(
+    receivers: &[ReceiverSettings],
+    pages: &Pages,
+) -> Result<BTreeMap<String, Arc<dyn Notifier>>, Vec<ChannelError>> {
     let mut notifiers = BTreeMap::new();
     let mut errors = Vec::new();
     for (channel, settings) in receivers.iter().flat_map(ReceiverSettings::channels) {
-        match settings.build() {
+        match settings.build(pages.clone()) {
             Ok(notifier) => drop(notifiers.insert(channel.name, notifier)),
             Err(error) => errors.push(ChannelError { channel: channel.name, error }),
         }

@@ -9,12 +9,14 @@ use serde::Deserialize;
 
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
-use super::message::slack::render;
-use super::{BuildError, Notifier, NotifyError, Receipt};
+use super::message::{Pages, digest::Digest, slack::render};
+use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
 
+/// Slack takes about one message a second for a channel.
+const PACE: Pace = Pace { gap: Duration::from_secs(1), burst: 4, bundle_from: 10 };
 /// Errors that Slack documents as passing.
 const PASSING: [&str; 7] = [
     "ratelimited",
@@ -39,6 +41,7 @@ pub struct SlackSettings {
 pub struct SlackNotifier {
     http: HttpClient,
     url: Url,
+    pages: Pages,
 }
 
 impl SlackNotifier {
@@ -46,14 +49,14 @@ impl SlackNotifier {
     ///
     /// # Errors
     /// The address is no web address, a TLS file cannot be used, or the machine trusts no authority.
-    pub fn new(settings: &SlackSettings) -> Result<Self, BuildError> {
+    pub fn new(settings: &SlackSettings, pages: Pages) -> Result<Self, BuildError> {
         let url = Url::parse(settings.webhook_url.expose())
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or(BuildError::WebhookUrl)?;
         let redactor = Redactor::new(secret_parts(&url).chain([settings.webhook_url.expose()]));
         let http = HttpClient::new("Slack", &url, &settings.tls, redactor)?;
-        Ok(Self { http, url })
+        Ok(Self { http, url, pages })
     }
 
     /// Sets how long a whole delivery may take.
@@ -61,6 +64,11 @@ impl SlackNotifier {
     pub const fn with_limit(mut self, limit: Duration) -> Self {
         self.http.set_limit(limit);
         self
+    }
+
+    async fn post(&self, body: String) -> Result<Receipt, NotifyError> {
+        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json; charset=utf-8");
+        self.judge(&self.http.send(request.body(body)).await?).map(Receipt::from)
     }
 
     fn judge(&self, answer: &HttpAnswer) -> Result<String, NotifyError> {
@@ -85,7 +93,7 @@ impl SlackNotifier {
             Ok(Answer { ok: true, .. }) => Ok("200 ok".to_owned()),
             Ok(Answer { ok: false, error }) => {
                 let said = format!("Slack answered 200 but refused: {}", self.http.show(&error));
-                if PASSING.contains(&error.as_str()) {
+                if is_passing(&error) {
                     Err(NotifyError::Retryable { error: said, after: None })
                 } else {
                     Err(NotifyError::Permanent { error: said })
@@ -101,6 +109,11 @@ impl SlackNotifier {
     }
 }
 
+/// Whether a word of Slack's is about a trouble that passes.
+pub(super) fn is_passing(word: &str) -> bool {
+    PASSING.contains(&word)
+}
+
 /// The parts of the address that make it a secret: its path, each longer segment of it, its query and its password.
 fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
     /// Shorter segments, such as `services`, are words of the answer rather than secrets.
@@ -113,7 +126,15 @@ fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
 #[async_trait]
 impl Notifier for SlackNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
-        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json; charset=utf-8");
-        self.judge(&self.http.send(request.body(render(&outgoing.message))).await?).map(Receipt::from)
+        self.post(render(&outgoing.message, &self.pages)).await
+    }
+
+    async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
+        let messages: Vec<_> = outgoings.iter().map(|outgoing| &outgoing.message).collect();
+        self.post(Digest::of(&messages, &self.pages).slack().to_string()).await
+    }
+
+    fn pace(&self) -> Pace {
+        PACE
     }
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use autoheal::clock::Clock;
+use autoheal::clock::{Clock, SystemClock};
 use autoheal::domain::Timestamp;
 use autoheal::domain::decide::Policy;
 use autoheal::domain::message::{Audience, Channel, MessageKind};
+use autoheal::domain::rule::HealRequest;
 use autoheal::engine::deliver::{Courier, Delivery};
+use autoheal::notify::message::Pages;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
+use autoheal::notify::slack_bot::{SlackBotNotifier, SlackBotSettings};
 use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::sqlite::{Options, SqliteStore};
@@ -26,6 +29,7 @@ use uuid::Uuid;
 use crate::support::install_tls;
 use crate::support::sighting::{alert, at, request, resolved_alert, sighting};
 use crate::support::slack::{Answer, SlackServer};
+use crate::support::slack_api::{Posted, SlackApi, TOKEN};
 
 /// How long a test waits for something to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,7 +74,8 @@ impl Notifier for Hangs {
 /// A courier at work on a real outbox.
 struct Bench {
     store: Arc<SqliteStore>,
-    clock: Arc<HandClock>,
+    clock: Arc<dyn Clock>,
+    hand: Arc<HandClock>,
     wake: Arc<Notify>,
     stop: CancellationToken,
     results: mpsc::UnboundedReceiver<(String, Delivery)>,
@@ -79,21 +84,30 @@ struct Bench {
 
 impl Bench {
     fn start(notifiers: impl IntoIterator<Item = (&'static str, Arc<dyn Notifier>)>) -> Self {
+        let hand = Arc::<HandClock>::default();
+        Self::start_by(Arc::clone(&hand) as Arc<dyn Clock>, hand, notifiers)
+    }
+
+    fn start_by(
+        clock: Arc<dyn Clock>,
+        hand: Arc<HandClock>,
+        notifiers: impl IntoIterator<Item = (&'static str, Arc<dyn Notifier>)>,
+    ) -> Self {
         let store = Arc::new(SqliteStore::in_memory(Options::default()).unwrap());
-        let (clock, wake) = (Arc::new(HandClock::default()), Arc::new(Notify::new()));
+        let wake = Arc::new(Notify::new());
         let (sender, results) = mpsc::unbounded_channel();
         let courier = Courier::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::new(ArcSwap::from_pointee(
                 notifiers.into_iter().map(|(name, notifier)| (name.to_owned(), notifier)).collect(),
             )),
-            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&clock),
             Arc::clone(&wake),
             Arc::new(move |channel, told| drop(sender.send((channel.to_owned(), told)))),
         );
         let (stop, mut task) = (CancellationToken::new(), JoinSet::new());
         task.spawn(courier.run(stop.clone(), Duration::from_millis(200)));
-        Self { store, clock, wake, stop, results, task }
+        Self { store, clock, hand, wake, stop, results, task }
     }
 
     /// Commits a message for each channel: alert `number` of a rule that only notifies fires, or resolves.
@@ -109,7 +123,7 @@ impl Bench {
     }
 
     fn turn_clock(&self, by: Duration) {
-        self.clock.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.hand.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
         self.wake.notify_one();
     }
 
@@ -223,7 +237,7 @@ async fn slack_is_left_alone_for_as_long_as_it_asks_and_then_gets_everything() {
     let pause = Answer::Say(429, vec![("retry-after", "120".to_owned())], "rate_limited".to_owned());
     let server = SlackServer::start([pause]).await;
     let settings = SlackSettings { webhook_url: Secret::new(server.url()), tls: ClientTls::default() };
-    let slack: Arc<dyn Notifier> = Arc::new(SlackNotifier::new(&settings).unwrap());
+    let slack: Arc<dyn Notifier> = Arc::new(SlackNotifier::new(&settings, Pages::default()).unwrap());
     let (witness, mut seen) = told(Vec::new());
     let mut bench = Bench::start([("on-call/slack", slack), ("on-call/witness", witness)]);
     bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
@@ -241,5 +255,39 @@ async fn slack_is_left_alone_for_as_long_as_it_asks_and_then_gets_everything() {
         assert_eq!(bench.result().await, ("on-call/slack".to_owned(), Delivery::Sent));
     }
     assert_eq!(server.requests(), 3);
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
+
+#[tokio::test]
+async fn five_hundred_heals_at_once_stay_within_slacks_limits_and_leave_the_channel_readable() {
+    install_tls();
+    let server = SlackApi::start().await;
+    let settings = SlackBotSettings {
+        token: Secret::new(TOKEN),
+        channel: "#on-call".to_owned(),
+        api_url: server.url().parse().unwrap(),
+        tls: ClientTls::default(),
+    };
+    let slack: Arc<dyn Notifier> = Arc::new(SlackBotNotifier::new(&settings, Pages::default()).unwrap());
+    let mut bench = Bench::start_by(Arc::new(SystemClock), Arc::default(), [("on-call/slack", slack)]);
+    let channel = Channel { name: "on-call/slack".to_owned(), audience: Audience::Everything };
+    let policy = Policy { receivers: BTreeMap::from([("on-call".to_owned(), vec![channel])]), ..Policy::default() };
+    let sightings = (0..500).map(|number| {
+        let request = HealRequest { ladder: Ok(Vec::new()), ..request("notify", &format!("web-{number}")) };
+        sighting(alert(number), [request])
+    });
+    bench.store.ingest(Arc::new(policy), sightings.collect(), bench.clock.now()).await.unwrap();
+    bench.wake.notify_one();
+    for _ in 0..500 {
+        assert_eq!(bench.result().await.1, Delivery::Sent);
+    }
+    let posted = server.posted();
+    assert_eq!(server.limited(), 0, "Slack never had to complain");
+    assert!(posted.len() <= 10, "{} messages", posted.len());
+    let counted = |posted: &Posted| {
+        let text = posted.body["text"].as_str().unwrap();
+        text.split_once(" heals at once").map_or(1, |(count, _)| count.parse::<usize>().unwrap())
+    };
+    assert_eq!(posted.iter().map(counted).sum::<usize>(), 500, "nobody is left out");
     assert_eq!(bench.end().await, OutboxCounts::default());
 }

@@ -14,6 +14,7 @@ mod main_job;
 mod notify_email;
 mod notify_mailgun;
 mod notify_slack;
+mod notify_slack_bot;
 mod orders;
 mod payloads;
 mod reload;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use autoheal::notify::email::{EmailNotifier, EmailSettings};
+use autoheal::notify::message::Pages;
 use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::tls::ClientTls;
@@ -36,7 +37,7 @@ fn start(options: &[&str]) -> (Pki, SmtpServer) {
 }
 
 fn notifier(pki: &Pki, server: &SmtpServer) -> EmailNotifier {
-    EmailNotifier::new(&settings(pki, server.port, &["oncall@example.com"])).unwrap()
+    EmailNotifier::new(&settings(pki, server.port, &["oncall@example.com"]), Pages::default()).unwrap()
 }
 
 /// The error's text; none may hold a secret.
@@ -104,12 +105,12 @@ async fn tls_may_begin_with_the_first_byte_and_may_ask_for_our_certificate() {
     let options = ["--implicit-tls", "--client-ca", authority.to_str().unwrap()];
     let server = SmtpServer::start(&pki, &[&LOGIN[..], &options].concat());
     let mut settings = settings(&pki, server.port, &["oncall@example.com"]);
-    let without = EmailNotifier::new(&settings).unwrap().with_implicit_tls();
+    let without = EmailNotifier::new(&settings, Pages::default()).unwrap().with_implicit_tls();
     retried(without.send(&exhausted("on-call/email", "ui")).await);
 
     settings.tls.cert_file = Some(pki.path("client.pem"));
     settings.tls.key_file = Some(pki.path("client.key"));
-    let with = EmailNotifier::new(&settings).unwrap().with_implicit_tls();
+    let with = EmailNotifier::new(&settings, Pages::default()).unwrap().with_implicit_tls();
     with.send(&exhausted("on-call/email", "ui")).await.unwrap();
     assert_eq!(server.expect("message")["tls"], true);
 }
@@ -186,7 +187,7 @@ async fn greylisting_is_retried_under_the_same_identity() {
 async fn a_refused_recipient_does_not_keep_the_others_from_their_mail() {
     let (pki, server) = start(&["--refuse", "gone@example.com", "--defer", "later@example.com"]);
     let to = ["oncall@example.com", "gone@example.com", "later@example.com"];
-    let notifier = EmailNotifier::new(&settings(&pki, server.port, &to)).unwrap();
+    let notifier = EmailNotifier::new(&settings(&pki, server.port, &to), Pages::default()).unwrap();
     let outgoing = exhausted("on-call/email", "ui");
     let said = retried(notifier.send(&outgoing).await);
     assert!(said.contains("took the mail for 1 of 3: later@example.com: 451"), "{said}");
@@ -196,7 +197,7 @@ async fn a_refused_recipient_does_not_keep_the_others_from_their_mail() {
     assert!(said.starts_with("250 Great success, but refused gone@example.com: 550"), "{said}");
     assert_eq!(server.expect("message")["recipients"], serde_json::json!(["later@example.com"]), "nobody twice");
 
-    let lonely = EmailNotifier::new(&settings(&pki, server.port, &["gone@example.com"])).unwrap();
+    let lonely = EmailNotifier::new(&settings(&pki, server.port, &["gone@example.com"]), Pages::default()).unwrap();
     let said = given_up(lonely.send(&exhausted("on-call/email", "ui")).await);
     assert!(said.contains("refused every recipient: gone@example.com: 550 5.1.1 No such mailbox"), "{said}");
 }
@@ -228,7 +229,7 @@ async fn a_hanging_server_costs_no_more_than_the_time_limit_and_leaves_nothing_b
 #[tokio::test]
 async fn a_server_that_is_not_there_is_retried() {
     let pki = Pki::new("127.0.0.1");
-    let notifier = EmailNotifier::new(&settings(&pki, 1, &["oncall@example.com"])).unwrap();
+    let notifier = EmailNotifier::new(&settings(&pki, 1, &["oncall@example.com"]), Pages::default()).unwrap();
     let mut outgoing = exhausted("on-call/email", "ui");
     outgoing.id = Uuid::nil();
     let said = retried(notifier.send(&outgoing).await);

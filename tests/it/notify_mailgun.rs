@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use autoheal::notify::mailgun::{MailgunNotifier, MailgunSettings};
+use autoheal::notify::message::Pages;
 use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::Outgoing;
@@ -32,7 +33,7 @@ fn settings(api: &str) -> MailgunSettings {
 
 async fn answered(answer: Answer, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
     let service = Service::start(move |_| answer.clone()).await;
-    let result = MailgunNotifier::new(&settings(&service.url())).unwrap().send(outgoing).await;
+    let result = MailgunNotifier::new(&settings(&service.url()), Pages::default()).unwrap().send(outgoing).await;
     assert!(!format!("{result:?}").contains("S3cr3t"), "{result:?}");
     assert_eq!(service.received().len(), 1, "one delivery, one request");
     result
@@ -42,7 +43,7 @@ async fn answered(answer: Answer, outgoing: &Outgoing) -> Result<Receipt, Notify
 async fn a_mail_is_posted_as_mailgun_documents_it_and_the_same_at_every_try() {
     let service = Service::start(|_| Answer::say(200, QUEUED)).await;
     let outgoing = exhausted("on-call/mailgun", "ui & ü");
-    let notifier = MailgunNotifier::new(&settings(&format!("{}/proxy/", service.url()))).unwrap();
+    let notifier = MailgunNotifier::new(&settings(&format!("{}/proxy/", service.url())), Pages::default()).unwrap();
     for _ in 0..2 {
         assert_eq!(notifier.send(&outgoing).await, Ok("200 queued as <1@mg.example.com>".into()));
     }
@@ -86,7 +87,7 @@ async fn a_mail_is_posted_as_mailgun_documents_it_and_the_same_at_every_try() {
 async fn in_test_mode_mailgun_is_asked_to_deliver_to_nobody() {
     let service = Service::start(|_| Answer::say(200, QUEUED)).await;
     let settings = MailgunSettings { test_mode: true, tags: Vec::new(), ..settings(&service.url()) };
-    MailgunNotifier::new(&settings).unwrap().send(&exhausted("on-call/mailgun", "ui")).await.unwrap();
+    MailgunNotifier::new(&settings, Pages::default()).unwrap().send(&exhausted("on-call/mailgun", "ui")).await.unwrap();
     let form = service.received()[0].form();
     assert!(form.contains(&("o:testmode".to_owned(), "yes".to_owned())), "{form:?}");
     assert!(!form.iter().any(|(name, _)| name == "o:tag"));
@@ -146,7 +147,9 @@ async fn mailguns_answers_mean_what_mailgun_says_they_mean() {
 #[tokio::test]
 async fn a_hanging_mailgun_costs_no_more_than_the_time_limit() {
     let service = Service::start(|_| Answer::Hang).await;
-    let notifier = MailgunNotifier::new(&settings(&service.url())).unwrap().with_limit(Duration::from_millis(300));
+    let notifier = MailgunNotifier::new(&settings(&service.url()), Pages::default())
+        .unwrap()
+        .with_limit(Duration::from_millis(300));
     let result = notifier.send(&exhausted("on-call/mailgun", "ui")).await;
     assert!(matches!(result, Err(NotifyError::Retryable { .. })), "{result:?}");
 }

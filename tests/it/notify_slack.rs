@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use autoheal::notify::message::Pages;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
 use autoheal::notify::{Notifier, NotifierSettings, NotifyError, Receipt, ReceiverSettings, build};
 use autoheal::secret::Secret;
@@ -18,7 +19,7 @@ fn settings(url: &str) -> SlackSettings {
 
 async fn answered(answer: Answer) -> Result<Receipt, NotifyError> {
     let server = SlackServer::start([answer]).await;
-    let notifier = SlackNotifier::new(&settings(&server.url())).unwrap();
+    let notifier = SlackNotifier::new(&settings(&server.url()), Pages::default()).unwrap();
     let result = notifier.send(&exhausted("on-call/slack", "ui")).await;
     assert_eq!(server.requests(), 1, "one delivery, one request");
     result
@@ -35,7 +36,7 @@ fn never(error: &str) -> Result<Receipt, NotifyError> {
 #[tokio::test]
 async fn a_message_arrives_as_one_attachment_in_which_no_label_can_ping() {
     let server = SlackServer::start([]).await;
-    let notifier = SlackNotifier::new(&settings(&server.url())).unwrap();
+    let notifier = SlackNotifier::new(&settings(&server.url()), Pages::default()).unwrap();
     assert_eq!(notifier.send(&exhausted("on-call/slack", "<!channel> <@U1>")).await, Ok("200 ok".into()));
     let received = server.received();
     let attachment = &received[0]["attachments"][0];
@@ -91,12 +92,13 @@ async fn the_address_never_comes_out_even_when_the_other_side_quotes_it() {
     assert!(!said.contains("S3cr3t"), "{said}");
 
     let gone = format!("http://127.0.0.1:1/services/{SECRET}");
-    let unreachable = SlackNotifier::new(&settings(&gone)).unwrap().send(&exhausted("on-call/slack", "ui")).await;
+    let unreachable =
+        SlackNotifier::new(&settings(&gone), Pages::default()).unwrap().send(&exhausted("on-call/slack", "ui")).await;
     let Err(error @ NotifyError::Retryable { .. }) = unreachable else { panic!("{unreachable:?}") };
     assert!(error.to_string().starts_with("Slack could not be reached: "), "{error}");
     assert!(!format!("{error:?}").contains("S3cr3t"), "{error:?}");
 
-    let wrong = SlackNotifier::new(&settings(&format!("gopher://{SECRET}"))).err().unwrap();
+    let wrong = SlackNotifier::new(&settings(&format!("gopher://{SECRET}")), Pages::default()).err().unwrap();
     assert_eq!(wrong.to_string(), "webhookUrl is no http or https address");
     assert!(!format!("{wrong:?}").contains("S3cr3t"));
 }
@@ -104,7 +106,8 @@ async fn the_address_never_comes_out_even_when_the_other_side_quotes_it() {
 #[tokio::test]
 async fn a_hanging_server_costs_no_more_than_the_time_limit() {
     let server = SlackServer::start([Answer::Hang]).await;
-    let notifier = SlackNotifier::new(&settings(&server.url())).unwrap().with_limit(Duration::from_millis(300));
+    let notifier =
+        SlackNotifier::new(&settings(&server.url()), Pages::default()).unwrap().with_limit(Duration::from_millis(300));
     let begun = Instant::now();
     let result = notifier.send(&exhausted("on-call/slack", "ui")).await;
     assert!(matches!(result, Err(NotifyError::Retryable { .. })), "{result:?}");
@@ -130,8 +133,8 @@ fn a_machine_without_authorities_gets_a_clear_error_and_only_where_it_matters() 
             name: "on-call".to_owned(),
             integrations: vec![NotifierSettings::Slack(settings(url))],
         };
-        assert!(build(&[receiver("http://127.0.0.1:1/services/x")]).is_ok());
-        let errors = build(&[receiver("https://127.0.0.1:1/services/x")]).err().unwrap();
+        assert!(build(&[receiver("http://127.0.0.1:1/services/x")], &Pages::default()).is_ok());
+        let errors = build(&[receiver("https://127.0.0.1:1/services/x")], &Pages::default()).err().unwrap();
         assert_eq!(
             errors[0].to_string(),
             "on-call/slack: this machine has no certificate authorities to trust: install ca-certificates, \

@@ -10,7 +10,7 @@ use crate::notify::Pace;
 use crate::store::{DeliveryResult, Outgoing};
 
 /// Messages that wait in memory; more stay in the outbox until their claim lapses.
-const MAX_WAITING: usize = 256;
+const MAX_WAITING: usize = 1024;
 /// Shortest and longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 /// How long failures are remembered beyond the time at which their message should have come back.

@@ -2,7 +2,7 @@
 //! are inline because mail programs throw style sheets away; nothing is loaded from anywhere.
 
 use super::text::link;
-use super::{AlertView, Story, Tone, fit};
+use super::{AlertView, Pages, Story, Tone, fit};
 use crate::domain::message::Message;
 
 /// Longest HTML in bytes.
@@ -10,8 +10,8 @@ pub const MAX_HTML: usize = 40 * 1024;
 
 /// Renders a message as an HTML page.
 #[must_use]
-pub fn render(message: &Message) -> String {
-    fit(message, MAX_HTML, page)
+pub fn render(message: &Message, pages: &Pages) -> String {
+    fit(message, pages, MAX_HTML, page)
 }
 
 /// Escapes a text for element content and for quoted attributes.

@@ -6,7 +6,7 @@ use lettre::Message as Mail;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 
-use super::{html, plain, subject};
+use super::{Pages, html, plain, subject};
 use crate::store::Outgoing;
 
 /// Headers that every mail carries: who answers mails by itself must not answer these, and Mailgun must not replace
@@ -44,7 +44,12 @@ impl Headers {
 ///
 /// # Errors
 /// What the mail library refuses, which checked addresses never are.
-pub fn compose(outgoing: &Outgoing, from: &Mailbox, to: &[Mailbox]) -> Result<Vec<u8>, lettre::error::Error> {
+pub fn compose(
+    outgoing: &Outgoing,
+    from: &Mailbox,
+    to: &[Mailbox],
+    pages: &Pages,
+) -> Result<Vec<u8>, lettre::error::Error> {
     let message = &outgoing.message;
     let headers = Headers::of(outgoing, from);
     let mut builder = Mail::builder()
@@ -60,6 +65,7 @@ pub fn compose(outgoing: &Outgoing, from: &Mailbox, to: &[Mailbox]) -> Result<Ve
     for mailbox in to {
         builder = builder.to(mailbox.clone());
     }
-    let mail = builder.multipart(MultiPart::alternative_plain_html(plain::render(message), html::render(message)))?;
+    let mail = builder
+        .multipart(MultiPart::alternative_plain_html(plain::render(message, pages), html::render(message, pages)))?;
     Ok(mail.formatted())
 }

@@ -3,6 +3,8 @@
 //! A [`Story`] holds what every form of a message shows, bounded and clean but not escaped; [`slack`], [`plain`] and
 //! [`html`] each know one form and its escaping, and detail is given up until a form is short enough.
 
+pub mod blocks;
+pub mod digest;
 pub mod html;
 pub mod mail;
 pub mod plain;
@@ -68,6 +70,44 @@ pub struct Fact {
     pub value: String,
 }
 
+/// Something to press.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What it says.
+    pub text: &'static str,
+    /// Its name for programs.
+    pub id: &'static str,
+    /// Where it leads.
+    pub url: String,
+    /// `primary` or `danger` when it should stand out.
+    pub style: Option<&'static str>,
+}
+
+/// Where our own pages are, for links in messages; nowhere when nobody has said under which address people reach us.
+#[derive(Debug, Clone, Default)]
+pub struct Pages {
+    base: Option<String>,
+}
+
+impl Pages {
+    /// Pages below this address.
+    #[must_use]
+    pub fn new(external_url: Option<&str>) -> Self {
+        let base = external_url.and_then(|url| link(url.trim_end_matches('/'))).map(str::to_owned);
+        Self { base }
+    }
+
+    /// The list of heals.
+    fn heals(&self) -> Option<String> {
+        self.base.as_ref().map(|base| format!("{base}/"))
+    }
+
+    /// One heal with its story.
+    fn heal(&self, heal: &Heal) -> Option<String> {
+        self.base.as_ref().map(|base| format!("{base}/heals/{}", heal.id))
+    }
+}
+
 /// One alert as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertView {
@@ -100,6 +140,8 @@ pub struct Story {
     pub alerts: Vec<AlertView>,
     /// How many alerts are not shown.
     pub more_alerts: usize,
+    /// Where to read on and what to decide.
+    pub buttons: Vec<Button>,
     /// The heal's story, oldest first.
     pub timeline: Vec<String>,
     /// The heal's identity, for `autoheal heals show`.
@@ -107,10 +149,10 @@ pub struct Story {
 }
 
 /// Renders with as much detail as `max` bytes allow.
-fn fit(message: &Message, max: usize, render: impl Fn(&Story) -> String) -> String {
+fn fit(message: &Message, pages: &Pages, max: usize, render: impl Fn(&Story) -> String) -> String {
     let mut rendered = String::new();
     for detail in DETAILS {
-        rendered = render(&Story::new(message, detail));
+        rendered = render(&Story::new(message, pages, detail));
         if rendered.len() <= max {
             break;
         }
@@ -121,11 +163,16 @@ fn fit(message: &Message, max: usize, render: impl Fn(&Story) -> String) -> Stri
 impl Story {
     /// The story with everything it may show.
     #[must_use]
-    pub fn full(message: &Message) -> Self {
-        Self::new(message, DETAILS[0])
+    pub fn full(message: &Message, pages: &Pages) -> Self {
+        Self::new(message, pages, DETAILS[0])
     }
 
-    fn new(message: &Message, detail: Detail) -> Self {
+    /// The story with only what it must show.
+    fn least(message: &Message, pages: &Pages) -> Self {
+        Self::new(message, pages, DETAILS[DETAILS.len() - 1])
+    }
+
+    fn new(message: &Message, pages: &Pages, detail: Detail) -> Self {
         let heal = &message.heal;
         let alerts: Vec<_> =
             heal.alerts.iter().take(detail.alerts).map(|alert| AlertView::new(alert, detail)).collect();
@@ -137,6 +184,7 @@ impl Story {
             facts: facts(message, detail),
             more_alerts: heal.alerts.len() - alerts.len(),
             alerts,
+            buttons: buttons(message, pages),
             timeline: timeline(heal, detail),
             heal: heal.id.to_string(),
         }
@@ -286,10 +334,49 @@ fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
     if message.kind.is_final() && message.kind != MessageKind::Suppressed {
         add("Took", &rounded(heal.created_at, message.at));
     }
+    add("Next", &next(message));
     add("About", &heal.description);
     add("Runbook", &heal.runbook);
     add("Rule", &heal.rule);
     facts
+}
+
+/// What comes next, when something does: what autoheal will do, or that it is somebody's turn.
+fn next(message: &Message) -> String {
+    let heal = &message.heal;
+    match message.kind {
+        MessageKind::Started | MessageKind::AttemptFailed => {
+            let Some(step) = heal.current_step() else { return String::new() };
+            let then = heal.steps.get(heal.step + 1);
+            match (step.attempts_used < step.attempts, then) {
+                (true, _) => format!("attempt {} of {} if it does not help", step.attempts_used + 1, step.attempts),
+                (false, Some(then)) => format!("{} if it does not help", then.action.summary()),
+                (false, None) => "a human is called if it does not help".to_owned(),
+            }
+        }
+        MessageKind::ApprovalNeeded => "approve or deny it".to_owned(),
+        kind if kind.needs_human() && heal.runbook.is_empty() => format!("a human looks at {}", heal.target),
+        kind if kind.needs_human() => "a human follows the runbook".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Where a person goes from here.
+fn buttons(message: &Message, pages: &Pages) -> Vec<Button> {
+    /// Slack takes no longer address.
+    const MAX: usize = 2900;
+    let heal = &message.heal;
+    let button = |text, id, url: Option<String>| {
+        url.filter(|url| url.len() <= MAX).map(|url| Button { text, id, url, style: None })
+    };
+    [
+        button("Runbook", "runbook", link(&heal.runbook).map(str::to_owned)),
+        button("Open heal", "heal", pages.heal(heal)),
+        button("Alertmanager", "alertmanager", alertmanager_link(heal)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Where on the ladder the heal stands.

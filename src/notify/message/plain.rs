@@ -1,6 +1,6 @@
 //! Plain text, as the first part of a mail.
 
-use super::{AlertView, Story, fit};
+use super::{AlertView, Pages, Story, fit};
 use crate::domain::message::Message;
 
 /// Longest plain text in bytes.
@@ -8,8 +8,8 @@ pub const MAX_PLAIN: usize = 24 * 1024;
 
 /// Renders a message as plain text.
 #[must_use]
-pub fn render(message: &Message) -> String {
-    fit(message, MAX_PLAIN, text)
+pub fn render(message: &Message, pages: &Pages) -> String {
+    fit(message, pages, MAX_PLAIN, text)
 }
 
 fn text(story: &Story) -> String {
@@ -21,8 +21,8 @@ fn text(story: &Story) -> String {
     for fact in &story.facts {
         put(&format!("{}: {}", fact.name, fact.value));
     }
-    if let Some(link) = &story.alertmanager {
-        put(&format!("Alertmanager: {link}"));
+    for button in story.buttons.iter().filter(|button| button.id != "runbook") {
+        put(&format!("{}: {}", button.text, button.url));
     }
     for (index, alert) in story.alerts.iter().enumerate() {
         put("");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::text::link;
-use super::{Fact, Story, Tone, fit};
+use super::{Fact, Pages, Story, Tone, fit};
 use crate::domain::Timestamp;
 use crate::domain::message::Message;
 
@@ -13,8 +13,8 @@ pub const ENOUGH: usize = 6000;
 
 /// Renders a message as the JSON of an incoming webhook.
 #[must_use]
-pub fn render(message: &Message) -> String {
-    fit(message, ENOUGH, |story| payload(story, message.at).to_string())
+pub fn render(message: &Message, pages: &Pages) -> String {
+    fit(message, pages, ENOUGH, |story| payload(story, message.at).to_string())
 }
 
 /// Escapes a text for Slack. `<` is what begins a ping such as `<!channel>` or `<@U1>`; escaped, it is only a character.
@@ -38,11 +38,7 @@ fn payload(story: &Story, at: Timestamp) -> Value {
         "title": title,
         "text": text(story),
         "fallback": story.alertmanager.as_ref().map_or_else(|| title.clone(), |link| format!("{title} | {}", escape(link))),
-        "color": match story.tone {
-            Tone::Danger => "danger",
-            Tone::Warning => "warning",
-            Tone::Good => "good",
-        },
+        "color": colour(story.tone),
         "mrkdwn_in": ["text"],
         "fields": story.facts.iter().map(field).collect::<Vec<_>>(),
         "footer": format!("autoheal, heal {}", escape(&story.heal)),
@@ -52,6 +48,14 @@ fn payload(story: &Story, at: Timestamp) -> Value {
         attachment["title_link"] = json!(link);
     }
     json!({ "attachments": [attachment] })
+}
+
+pub(super) const fn colour(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Danger => "danger",
+        Tone::Warning => "warning",
+        Tone::Good => "good",
+    }
 }
 
 fn field(fact: &Fact) -> Value {
@@ -77,6 +81,9 @@ fn text(story: &Story) -> String {
             lines.push(format!("<{}|Source>", escape(source)));
         }
     }
+    if let Some(heal) = story.buttons.iter().find(|button| button.id == "heal") {
+        lines.push(format!("<{}|Open heal>", escape(&heal.url)));
+    }
     if story.more_alerts > 0 {
         lines.push(format!("and {} more alerts", story.more_alerts));
     }
@@ -86,7 +93,7 @@ fn text(story: &Story) -> String {
 }
 
 /// A value, as a link when it is a plain web address.
-fn value(text: &str) -> String {
+pub(super) fn value(text: &str) -> String {
     let escaped = escape(text);
     if link(text).is_some() && !text.ends_with('…') { format!("<{escaped}>") } else { escaped }
 }

@@ -2,6 +2,7 @@ use insta::{assert_snapshot, with_settings};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::digest::Digest;
 use super::*;
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::alert::{AlertStatus, Fingerprint};
@@ -19,6 +20,10 @@ const KINDS: [MessageKind; 8] = [
     MessageKind::Firing,
     MessageKind::Resolved,
 ];
+
+fn pages() -> Pages {
+    Pages::new(Some("https://autoheal.example.com/"))
+}
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_331_000 + second).unwrap()
@@ -187,11 +192,13 @@ fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
 fn every_kind_reads_well_in_every_form() {
     for kind in KINDS {
         let message = message(kind);
-        let slack: serde_json::Value = serde_json::from_str(&slack::render(&message)).unwrap();
+        let slack: serde_json::Value = serde_json::from_str(&slack::render(&message, &pages())).unwrap();
         with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            assert_snapshot!(format!("{}.txt", kind.as_str()), plain::render(&message));
-            assert_snapshot!(format!("{}.html", kind.as_str()), html::render(&message));
+            assert_snapshot!(format!("{}.txt", kind.as_str()), plain::render(&message, &pages()));
+            assert_snapshot!(format!("{}.html", kind.as_str()), html::render(&message, &pages()));
             assert_snapshot!(format!("{}.json", kind.as_str()), serde_json::to_string_pretty(&slack).unwrap());
+            let blocks = blocks::root(&message, &pages(), true);
+            assert_snapshot!(format!("{}.blocks.json", kind.as_str()), serde_json::to_string_pretty(&blocks).unwrap());
         });
     }
 }
@@ -212,7 +219,7 @@ fn a_relapse_after_the_last_step_says_so() {
     message.heal.first_attempt_at = None;
     message.heal.reason = Reason::RelapseAfterLastStep { ended_at: at(-50) };
     assert!(subject(&message).ends_with("— human needed, fires again after every step"));
-    assert!(Story::full(&message).headline.starts_with("A human is needed: InstanceDown on docker:local"));
+    assert!(Story::full(&message, &pages()).headline.starts_with("A human is needed: InstanceDown on docker:local"));
 }
 
 #[test]
@@ -248,7 +255,12 @@ fn no_label_can_ping_forge_a_line_or_run_a_script() {
     message.heal.rule = evil.into();
     message.heal.reason = Reason::ActionFailed { error: evil.into() };
 
-    let (slack, html, plain) = (slack::render(&message), html::render(&message), plain::render(&message));
+    let blocks = blocks::root(&message, &pages(), true).to_string() + &blocks::reply(&message, 0, true);
+    for ping in ["<!channel", "<!here", "<@", "<#", "<script", "<b>"] {
+        assert!(!blocks.contains(ping), "{ping} in {blocks}");
+    }
+    let (slack, html, plain) =
+        (slack::render(&message, &pages()), html::render(&message, &pages()), plain::render(&message, &pages()));
     for ping in ["<!", "<@", "<#", "<script", "<b>"] {
         assert!(!slack.contains(ping), "{ping} in {slack}");
     }
@@ -271,15 +283,33 @@ fn a_long_story_keeps_its_beginning_and_its_end_and_says_what_is_missing() {
             "autoheal",
         );
     }
-    let story = Story::full(&message);
+    let story = Story::full(&message, &pages());
     assert_eq!(story.timeline.len(), 22);
     assert!(story.timeline[0].contains("firing"), "{:?}", story.timeline);
     assert_eq!(story.timeline[1], "(483 entries left out)");
 
     message.heal.alerts = (0..100).map(|n| alert(&format!("ui:{n}"), AlertStatus::Firing)).collect();
-    let story = Story::full(&message);
+    let story = Story::full(&message, &pages());
     assert_eq!((story.alerts.len(), story.more_alerts), (20, 80));
-    assert!(plain::render(&message).contains(" more alerts\n"));
+    assert!(plain::render(&message, &pages()).contains(" more alerts\n"));
+}
+
+/// What Slack documents, and what it is known to refuse.
+fn assert_block_kit_limits(payload: &serde_json::Value) {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().chars().count();
+    let blocks = payload["attachments"][0]["blocks"].as_array().unwrap();
+    assert!(payload.to_string().len() <= 13_000, "{}", payload.to_string().len());
+    assert!(blocks.len() <= 50 && text(&payload["text"]) <= 4000);
+    for block in blocks {
+        assert!(text(&block["text"]["text"]) <= 3000, "{block}");
+        let fields = block["fields"].as_array().map_or(&[][..], Vec::as_slice);
+        assert!(fields.len() <= 10 && fields.iter().all(|field| text(&field["text"]) <= 2000), "{block}");
+        let elements = block["elements"].as_array().map_or(&[][..], Vec::as_slice);
+        assert!(elements.len() <= 10, "{block}");
+        for element in elements.iter().filter(|element| element["type"] == "button") {
+            assert!(text(&element["text"]["text"]) <= 75 && text(&element["url"]) <= 3000, "{block}");
+        }
+    }
 }
 
 proptest! {
@@ -304,9 +334,14 @@ proptest! {
         message.heal.tell(at(1), text.clone(), Reason::ActionFailed { error: text }, "autoheal");
 
         prop_assert!(subject(&message).chars().count() <= 250);
-        prop_assert!(plain::render(&message).len() <= plain::MAX_PLAIN);
-        prop_assert!(html::render(&message).len() <= html::MAX_HTML);
-        let slack = slack::render(&message);
+        prop_assert!(plain::render(&message, &pages()).len() <= plain::MAX_PLAIN);
+        prop_assert!(html::render(&message, &pages()).len() <= html::MAX_HTML);
+        assert_block_kit_limits(&blocks::root(&message, &pages(), true));
+        assert_block_kit_limits(&blocks::root(&message, &pages(), false));
+        prop_assert!(blocks::reply(&message, 0, true).len() <= 4000);
+        let many = vec![&message; 500];
+        prop_assert!(Digest::of(&many, &pages()).slack().to_string().len() <= 12_000);
+        let slack = slack::render(&message, &pages());
         prop_assert!(slack.len() <= 12_000, "{}", slack.len());
         let slack: serde_json::Value = serde_json::from_str(&slack).unwrap();
         let fields = slack["attachments"][0]["fields"].as_array().unwrap();

@@ -264,11 +264,29 @@ timeIntervals: {}
     9 | web: {maxBodyBytes: lots, bearerTokens: ["*******", "${EMPTY}"]}
       |                                                     ^^^^^^^^^^ must not be empty
 
-    error: `botToken` is not supported by this version
+    error: `slack` with `botToken` needs `channel`
+      --> autoheal.yml:12:10
+       |
+    12 |   slack: {webhookUrl: "**********************************${SLACK_TOKEM}", botToken: *******}
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `channel` is missing
+
+    error: `webhookUrl` and `botToken` are two ways to the same
       --> autoheal.yml:12:75
        |
     12 |   slack: {webhookUrl: "**********************************${SLACK_TOKEM}", botToken: *******}
-       |                                                                           ^^^^^^^^ leaving it out silently would change what happens
+       |                                                                           ^^^^^^^^ keep one of them
+
+    warning: a secret is written into the configuration
+      --> autoheal.yml:12:85
+       |
+    12 |   slack: {webhookUrl: "**********************************${SLACK_TOKEM}", botToken: *******}
+       |                                                                                     ^^^^^^^ use ${NAME} and the secrets file
+
+    warning: this does not look like a bot token
+      --> autoheal.yml:12:85
+       |
+    12 |   slack: {webhookUrl: "**********************************${SLACK_TOKEM}", botToken: *******}
+       |                                                                                     ^^^^^^^ Slack's begin with xoxb-
 
     error: this is not a mail address such as oncall@example.com or On Call <oncall@example.com>
       --> autoheal.yml:13:16

@@ -16,12 +16,17 @@ receivers:
     to: [oncall@example.com, second@example.com]
     tags: [autoheal, production]
     testMode: true
+- name: chat
+  slack: {botToken: "${SLACK_BOT_TOKEN}", channel: '#on-call'}
+- name: chat-elsewhere
+  slack: {botToken: "${SLACK_BOT_TOKEN}", channel: C0123456789, apiUrl: "http://127.0.0.1:1/api/chat.postMessage"}
 rules: []
 "#;
 
 #[test]
 fn every_key_of_a_receiver_arrives() {
-    let (config, _) = load(&[("autoheal.yml", RECEIVERS), ("secrets", "MAILGUN_API_KEY=key\n")]).unwrap();
+    let (config, _) =
+        load(&[("autoheal.yml", RECEIVERS), ("secrets", "MAILGUN_API_KEY=key\nSLACK_BOT_TOKEN=xoxb-1\n")]).unwrap();
     let [NotifierSettings::Mailgun(mailgun)] = config.receivers[0].integrations.as_slice() else {
         panic!("{:?}", config.receivers);
     };
@@ -30,11 +35,22 @@ fn every_key_of_a_receiver_arrives() {
     assert_eq!(mailgun.from.to_string(), "autoheal <autoheal@mg.example.com>");
     assert_eq!((mailgun.to.len(), mailgun.tags.join(" ").as_str()), (2, "autoheal production"));
     assert!(mailgun.test_mode);
+    let bots: Vec<_> = config.receivers[1..]
+        .iter()
+        .map(|receiver| match receiver.integrations.as_slice() {
+            [NotifierSettings::SlackBot(bot)] => (bot.token.expose(), bot.channel.as_str(), bot.api_url.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected =
+        [("xoxb-1", "#on-call", "https://slack.com/api"), ("xoxb-1", "C0123456789", "http://127.0.0.1:1/api")];
+    assert_eq!(bots, expected);
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of it is what is printed")]
 fn every_mistake_in_a_receiver_is_shown_at_its_place() {
-    let config = r"
+    let config = r#"
 receivers:
 - name: mail
   mailgun:
@@ -44,8 +60,14 @@ receivers:
     to: []
     tags: [a, b, c, d]
     trackign: true
+- name: chat
+  slack: {botToken: not-a-token, channel: on call}
+- name: both
+  slack: {webhookUrl: "https://hooks.slack.com/services/x", botToken: xoxb-1}
+- name: neither
+  slack: {channel: '#on-call'}
 rules: []
-";
+"#;
     assert_snapshot!(told(&[("autoheal.yml", config)]), @r#"
     error: `mailgun` needs `apiKey`
      --> autoheal.yml:5:5
@@ -90,5 +112,53 @@ rules: []
        |     ^^^^^^^^ unknown key
        |
        = help: known keys: domain, apiKey, region, from, to, apiUrl, tags, testMode, tls
+
+    warning: a secret is written into the configuration
+      --> autoheal.yml:12:21
+       |
+    12 |   slack: {botToken: ***********, channel: on call}
+       |                     ^^^^^^^^^^^ use ${NAME} and the secrets file
+
+    warning: this does not look like a bot token
+      --> autoheal.yml:12:21
+       |
+    12 |   slack: {botToken: ***********, channel: on call}
+       |                     ^^^^^^^^^^^ Slack's begin with xoxb-
+
+    error: this is not a channel
+      --> autoheal.yml:12:43
+       |
+    12 |   slack: {botToken: ***********, channel: on call}
+       |                                           ^^^^^^^ expected #name or an identity such as C0123456789
+
+    error: `slack` with `botToken` needs `channel`
+      --> autoheal.yml:14:10
+       |
+    14 |   slack: {webhookUrl: "**********************************", botToken: ******}
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `channel` is missing
+
+    error: `webhookUrl` and `botToken` are two ways to the same
+      --> autoheal.yml:14:61
+       |
+    14 |   slack: {webhookUrl: "**********************************", botToken: ******}
+       |                                                             ^^^^^^^^ keep one of them
+
+    warning: a secret is written into the configuration
+      --> autoheal.yml:14:71
+       |
+    14 |   slack: {webhookUrl: "**********************************", botToken: ******}
+       |                                                                       ^^^^^^ use ${NAME} and the secrets file
+
+    error: `slack` needs `webhookUrl` or `botToken`
+      --> autoheal.yml:16:10
+       |
+    16 |   slack: {channel: '#on-call'}
+       |          ^^^^^^^^^^^^^^^^^^^^^ both are missing
+
+    error: a webhook has its own channel
+      --> autoheal.yml:16:11
+       |
+    16 |   slack: {channel: '#on-call'}
+       |           ^^^^^^^ only a `botToken` posts to a `channel` of your choice
     "#);
 }

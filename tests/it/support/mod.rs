@@ -16,6 +16,7 @@ pub mod service;
 pub mod sighting;
 pub mod site;
 pub mod slack;
+pub mod slack_api;
 pub mod smtp;
 pub mod watch;
 

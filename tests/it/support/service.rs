@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::task::JoinSet;
 use warp::Filter;
 use warp::http::{HeaderMap, Method, Response, StatusCode};
@@ -20,6 +21,11 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
     /// A header's text; empty without.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
