@@ -20,6 +20,7 @@ use crate::config::{Config, StoreLocation};
 use crate::engine::cancels::Cancels;
 use crate::engine::deliver::{Courier, OnDelivery};
 use crate::engine::evidence::Asking;
+use crate::engine::reconcile::Reconciliation;
 use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
 use crate::notify::message::Pages;
@@ -28,7 +29,7 @@ use crate::store::Store;
 use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::tls::server::Acceptor;
-use crate::verify::Evidence;
+use crate::verify::{AlertmanagerAsker, Evidence};
 use crate::web::access::Access;
 use crate::web::server::{Protocol, Server};
 use crate::web::{Identity, Loaded, Parts, WebState};
@@ -113,6 +114,7 @@ pub async fn run_on(
         cancels: Cancels::default(),
         attempts: TaskTracker::new(),
         asking: Asking::default(),
+        reconciliation: Reconciliation::default(),
         stop: CancellationToken::new(),
     });
     let notifiers = Arc::new(ArcSwap::from_pointee(notifiers));
@@ -121,6 +123,7 @@ pub async fn run_on(
     let courier = Courier::new(Arc::clone(&store), Arc::clone(&notifiers), Arc::clone(&clock), messages, told);
     let stop_courier = CancellationToken::new();
     loops.spawn("heals", Arc::clone(&engine).schedule());
+    loops.spawn("reconciliation", Arc::clone(&engine).reconcile());
     loops.spawn("upkeep", Arc::clone(&engine).upkeep());
     loops.spawn("messages", courier.run(stop_courier.clone(), DRAIN_MESSAGES));
     let fixed = Fixed::of(config, verified_clients);
@@ -165,8 +168,11 @@ struct Built {
 }
 
 fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
-    let Effects { actions, notifiers, evidence } = if dry_run { Effects::default() } else { effects(config, clock)? };
-    let policy = Arc::new(config.policy(dry_run));
+    let Effects { actions, notifiers, evidence, alertmanager } =
+        if dry_run { Effects::default() } else { effects(config, clock)? };
+    let mut policy = config.policy(dry_run);
+    policy.alertmanager = alertmanager.is_some().then(Arc::default);
+    let policy = Arc::new(policy);
     let access = Access::new(&config.web.all_tokens())
         .with_users(config.web_file.users.clone())
         .with_verified_clients(verified_clients);
@@ -176,7 +182,11 @@ fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn
         access: Arc::new(access),
         max_body_bytes: config.web.max_body_bytes,
     };
-    Ok(Built { loaded, equipment: Equipment { actions, policy, evidence, history: config.history }, notifiers })
+    Ok(Built {
+        loaded,
+        equipment: Equipment { actions, policy, evidence, alertmanager, history: config.history },
+        notifiers,
+    })
 }
 
 /// How the door speaks.
@@ -196,6 +206,7 @@ struct Effects {
     actions: Option<Actions>,
     notifiers: BTreeMap<String, Arc<dyn Notifier>>,
     evidence: Option<Arc<Evidence>>,
+    alertmanager: Option<AlertmanagerAsker>,
 }
 
 fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
@@ -205,7 +216,8 @@ fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
         anyhow::anyhow!("receivers: {}", errors.join("; "))
     })?;
     let evidence = Evidence::new(&config.docker_hosts, config.prometheus.as_ref(), Arc::clone(clock))?;
-    Ok(Effects { actions: Some(actions), notifiers, evidence: Some(Arc::new(evidence)) })
+    let alertmanager = config.alertmanager.as_ref().map(AlertmanagerAsker::new).transpose().context("alertmanager")?;
+    Ok(Effects { actions: Some(actions), notifiers, evidence: Some(Arc::new(evidence)), alertmanager })
 }
 
 async fn open_store(

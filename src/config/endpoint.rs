@@ -9,6 +9,7 @@ use crate::verify::{Authorization, Endpoint};
 
 const KEYS: &[&str] = &["address", "token", "credentials", "tls"];
 const PROMETHEUS: Schema = Schema { what: "`prometheus`", keys: KEYS, unsupported: &[], strict: false };
+const ALERTMANAGER: Schema = Schema { what: "`alertmanager`", keys: KEYS, unsupported: &[], strict: false };
 const CREDENTIALS: Schema =
     Schema { what: "`credentials`", keys: &["username", "password"], unsupported: &[], strict: false };
 const TLS: Schema = Schema { what: "`tls`", keys: &["caFile", "certFile", "keyFile"], unsupported: &[], strict: false };
@@ -16,6 +17,11 @@ const TLS: Schema = Schema { what: "`tls`", keys: &["caFile", "certFile", "keyFi
 /// `prometheus:`.
 pub(super) fn read_prometheus(reader: &Reader<'_>, node: &Node) -> Option<Endpoint> {
     read(reader, node, &PROMETHEUS)
+}
+
+/// `alertmanager:`.
+pub(super) fn read_alertmanager(reader: &Reader<'_>, node: &Node) -> Option<Endpoint> {
+    read(reader, node, &ALERTMANAGER)
 }
 
 fn read(reader: &Reader<'_>, node: &Node, schema: &Schema) -> Option<Endpoint> {

@@ -129,6 +129,7 @@ impl Loader<'_> {
             receivers: sections.receivers,
             default_receivers,
             history: sections.history,
+            alertmanager: sections.alertmanager,
             prometheus: sections.prometheus,
         })
     }

@@ -79,6 +79,8 @@ pub struct Config {
     pub default_receivers: Vec<String>,
     /// How long ended heals are kept.
     pub history: Duration,
+    /// Whom alerts are compared with.
+    pub alertmanager: Option<Endpoint>,
     /// Where `PromQL` is asked.
     pub prometheus: Option<Endpoint>,
 }
@@ -88,7 +90,7 @@ impl Config {
     #[must_use]
     pub fn policy(&self, dry_run: bool) -> Policy {
         let receivers = notify::channels(&self.receivers);
-        Policy { limits: self.limits, rules: self.rules.policies(), receivers, dry_run }
+        Policy { limits: self.limits, rules: self.rules.policies(), receivers, alertmanager: None, dry_run }
     }
 }
 

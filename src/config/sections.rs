@@ -40,10 +40,7 @@ const LIMITS: Schema =
     Schema { what: "`limits`", keys: &["concurrent", "perHour"], unsupported: &["storm"], strict: false };
 
 /// Sections of the language that say nothing to this version, and what their absence means.
-const UNUSED: [(&str, &str); 2] = [
-    ("awx", "no rule of this version launches AWX jobs"),
-    ("alertmanager", "only deliveries are evidence, and silences are not asked for"),
-];
+const UNUSED: [(&str, &str); 1] = [("awx", "no rule of this version launches AWX jobs")];
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -77,6 +74,7 @@ pub(super) struct Sections<'n> {
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub history: Duration,
     pub time_intervals: TimeIntervals,
+    pub alertmanager: Option<Endpoint>,
     pub prometheus: Option<Endpoint>,
     /// Whether a file has the key, be it with errors.
     pub has_prometheus: bool,
@@ -100,6 +98,7 @@ impl<'n> Sections<'n> {
             default_receivers: None,
             history: 90 * DAY,
             time_intervals: TimeIntervals::new(),
+            alertmanager: None,
             prometheus: None,
             has_prometheus: false,
             rules: Vec::new(),
@@ -139,6 +138,9 @@ impl<'n> Sections<'n> {
         }
         if let Some(node) = top.get("timeIntervals") {
             self.time_intervals.read(reader, node);
+        }
+        if let Some(node) = top.get("alertmanager") {
+            self.alertmanager = endpoint::read_alertmanager(reader, node).or(self.alertmanager.take());
         }
         if let Some(node) = top.get("prometheus") {
             self.has_prometheus = true;

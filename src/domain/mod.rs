@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod alert;
+pub mod alertmanager;
 pub mod backoff;
 pub mod decide;
 pub mod duration;

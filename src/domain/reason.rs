@@ -39,6 +39,8 @@ pub enum Reason {
     NothingOpen { alert: Fingerprint },
     /// The alert resolved.
     AlertResolved { alert: Fingerprint },
+    /// Alertmanager was asked twice and does not have the alert.
+    AlertGone { alert: Fingerprint, up_since: Timestamp },
     /// All alerts resolved before anything was done.
     ResolvedBeforeActing,
     /// All alerts resolved though the last attempt's action did not succeed.
@@ -209,6 +211,12 @@ impl fmt::Display for Reason {
             }
             Self::NothingOpen { alert } => write!(f, "alert {alert} resolved; no open heal is about it"),
             Self::AlertResolved { alert } => write!(f, "alert {alert} resolved"),
+            Self::AlertGone { alert, up_since } => {
+                write!(
+                    f,
+                    "alert {alert} is gone: Alertmanager, up since {up_since:.0}, was asked twice and does not have it"
+                )
+            }
             Self::ResolvedBeforeActing => f.write_str("resolved before anything was done"),
             Self::ResolvedWithoutSuccess { failure } => {
                 write!(f, "resolved although the action did not succeed: {failure}")

@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod cancels;
 pub mod deliver;
 pub mod evidence;
+pub mod reconcile;
 pub mod schedule;
 pub mod upkeep;
 
@@ -19,13 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::evidence::Asking;
+use self::reconcile::Reconciliation;
 use crate::action::Actions;
 use crate::clock::Clock;
 use crate::domain::decide::Policy;
 use crate::domain::heal::Heal;
 use crate::store::Store;
 use crate::telemetry::{self, Metrics};
-use crate::verify::Evidence;
+use crate::verify::{AlertmanagerAsker, Evidence};
 
 /// Wake-ups between the parts; they carry no data.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +46,8 @@ pub struct Equipment {
     pub policy: Arc<Policy>,
     /// Who can be asked for evidence; `None` in a dry run.
     pub evidence: Option<Arc<Evidence>>,
+    /// Whom alerts are compared with; `None` when none is configured, and in a dry run.
+    pub alertmanager: Option<AlertmanagerAsker>,
     /// How long ended heals are kept.
     pub history: Duration,
 }
@@ -66,13 +70,15 @@ pub struct Engine {
     pub attempts: TaskTracker,
     /// The heals whose evidence is being asked for.
     pub asking: Asking,
+    /// What Alertmanager last said.
+    pub reconciliation: Reconciliation,
     /// Cancelled when nothing new may start.
     pub stop: CancellationToken,
 }
 
 impl Engine {
     fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.equipment.load().policy)
+        self.reconciliation.informed(Arc::clone(&self.equipment.load().policy))
     }
 
     /// Tells the log and the metrics how a heal now stands.

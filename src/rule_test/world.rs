@@ -13,7 +13,8 @@ use crate::config::{ActionEnd, Happening, TestAlert};
 use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::decide::{ActionOutcome, Event, Policy};
-use crate::domain::heal::{Attempt, Heal, HealId};
+use crate::domain::evidence::{Answer, Finding, Probe};
+use crate::domain::heal::{Attempt, Heal, HealId, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::rule::RuleSet;
 use crate::ids::Ids;
@@ -227,12 +228,27 @@ impl World {
     async fn settle(&mut self) -> Result<Option<Timestamp>, Stuck> {
         for _ in 0..MAX_LOOKS {
             let advanced = self.store.advance_due(Arc::clone(&self.policy), BATCH, self.now).await?;
+            let asking: Vec<_> = advanced.changed.iter().filter(|heal| heal.wants_evidence()).collect();
+            for heal in &asking {
+                self.answer(heal).await?;
+            }
+            if !asking.is_empty() {
+                continue;
+            }
             if advanced.changed.is_empty() || advanced.next_due.is_none_or(|due| due > self.now) {
                 self.collect_messages().await?;
                 return Ok(advanced.next_due);
             }
         }
         Err(Stuck::Restless)
+    }
+
+    /// Answers what a heal asks for besides the resolve. Rule tests are about alerts and time, so the rest always holds.
+    async fn answer(&self, heal: &Heal) -> Result<(), StoreError> {
+        let (Phase::Verifying { since, .. }, Some(step)) = (&heal.phase, heal.current_step()) else { return Ok(()) };
+        let holds = |probe: &Probe<String>| Finding::new(Answer::Holds, format!("{} (taken to hold)", probe.wanted()));
+        let findings = step.verify.probes.iter().map(holds).collect();
+        self.record(heal.id, Event::Observed { since: *since, findings }).await
     }
 
     async fn collect_messages(&mut self) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 //! An answer is [`Holds`](Answer::Holds), [`Fails`](Answer::Fails) or [`Unknown`](Answer::Unknown), with words for the
 //! operator. A question that hangs holds up only its own heal: each has a time-out, and a few at a time wait for one server.
 
+mod alertmanager;
 mod client;
 mod http;
 mod promql;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::Url;
 
+pub use self::alertmanager::AlertmanagerAsker;
 use self::http::HttpAsker;
 use self::promql::PromqlAsker;
 use self::turns::Turns;

@@ -1,6 +1,7 @@
 //! All integration tests, one binary: a file per behaviour, on real parts wherever a user would have them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod alertmanager;
 mod check;
 mod config;
 mod conformance;

@@ -274,3 +274,13 @@ fn a_path_without_tests_and_a_rule_that_is_wrong_are_errors() {
     assert_eq!(exit, Exit::Usage);
     assert!(text.contains("other has no rule tests") && text.contains("missing cannot be read"), "{text}");
 }
+
+#[test]
+fn evidence_from_outside_is_taken_to_hold_and_must_hold_for_as_long_as_the_rule_says() {
+    let rules = RULES.replace("{healthyFor: 10s}", "{healthyFor: 10s, tcp: 'ui:9292', container: healthy}");
+    let events = "  - firing: ui\n  - action: succeeded\n  - wait: 1m\n  - expect: {state: verifying}\n  - resolved: ui\n  \
+                  - wait: 9s\n  - expect: {state: verifying}\n  - wait: 2s\n  - expect: {state: healed, reason: taken to hold}\n";
+    let tests = format!("{ALERTS}- name: the story\n  events:\n{events}");
+    let (exit, text) = run(&[("rules/a.yml", &rules), ("rules/a.test.yml", &tests)], &["rules"]);
+    assert_eq!(exit, Exit::Success, "{text}");
+}

@@ -44,7 +44,10 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
         }
         Phase::Verifying { deadline: Some(_), .. } => {
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
-            let reason = Reason::NotVerified { within, missing: String::new() };
+            // That it resolved would not have been told.
+            let suppressed = evidence::suppressed(draft.policy(), heal);
+            let missing = suppressed.and_then(|_| evidence::unresolved(draft.policy(), heal)).unwrap_or_default();
+            let reason = Reason::NotVerified { within, missing };
             draft.tell("not verified", reason.clone(), AUTOHEAL);
             attempt_failed(&mut draft, &reason);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Policy;
 use super::attempt::climb;
 use super::draft::{AUTOHEAL, Draft};
 use crate::domain::alert::AlertStatus;
@@ -89,7 +90,7 @@ pub fn observed(draft: &mut Draft<'_>, mut verifying: Verifying, findings: Vec<F
         Some(since) if holds && now >= since + healthy_for => draft.proven(&verifying.watch.findings),
         Some(_) if !holds => {
             verifying.healthy_since = None;
-            let what = missing(&draft.heal, &verifying.watch.findings);
+            let what = missing(draft.policy(), &draft.heal, &verifying.watch.findings);
             if verifying.deadline.is_some_and(|deadline| deadline <= now) {
                 failed(draft, &verifying);
             } else {
@@ -136,7 +137,7 @@ pub fn waiting(heal: &Heal) -> Reason {
 fn failed(draft: &mut Draft<'_>, verifying: &Verifying) {
     let (within, _) = times(&draft.heal);
     let findings = &verifying.watch.findings;
-    let missing = missing(&draft.heal, findings);
+    let missing = missing(draft.policy(), &draft.heal, findings);
     let says_no = findings.iter().any(|finding| finding.answer == Answer::Fails);
     let unasked = findings.is_empty() || findings.iter().any(|finding| finding.answer == Answer::Unknown);
     if unasked && !says_no {
@@ -149,16 +150,31 @@ fn failed(draft: &mut Draft<'_>, verifying: &Verifying) {
 }
 
 /// What does not hold, in words.
-fn missing(heal: &Heal, findings: &[Finding]) -> String {
-    let firing = heal.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
+fn missing(policy: &Policy, heal: &Heal, findings: &[Finding]) -> String {
     let wants_resolve = heal.current_step().is_some_and(|step| step.verify.resolved);
-    let resolve = (wants_resolve && firing > 0).then(|| match heal.alerts.len() {
-        1 => "the alert has not resolved".to_owned(),
-        all => format!("{firing} of {all} alerts have not resolved"),
-    });
+    let resolve = unresolved(policy, heal).filter(|_| wants_resolve);
     let unanswered = findings.is_empty().then(|| "no evidence came".to_owned());
     let others = findings.iter().filter(|finding| finding.answer != Answer::Holds).map(|finding| finding.what.clone());
     resolve.into_iter().chain(unanswered).chain(others).collect::<Vec<_>>().join("; ")
+}
+
+/// How many alerts still fire, and whether that is because nobody would tell their resolve.
+pub fn unresolved(policy: &Policy, heal: &Heal) -> Option<String> {
+    let firing = || heal.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing);
+    let told = match (firing().count(), heal.alerts.len()) {
+        (0, _) => return None,
+        (_, 1) => "the alert has not resolved".to_owned(),
+        (firing, all) => format!("{firing} of {all} alerts have not resolved"),
+    };
+    let why = suppressed(policy, heal);
+    Some(why.map_or_else(|| told.clone(), |why| format!("{told} ({why} in Alertmanager)")))
+}
+
+/// Why Alertmanager keeps silent about an alert that fires, if it does.
+pub fn suppressed<'p>(policy: &'p Policy, heal: &Heal) -> Option<&'p str> {
+    let said = policy.alertmanager.as_ref()?;
+    let mut firing = heal.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing);
+    firing.find_map(|alert| said.suppressed(alert.fingerprint))
 }
 
 /// Everything that was seen, in words.

@@ -11,9 +11,11 @@ mod resolved;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Timestamp;
-use super::alert::Alert;
+use super::alert::{Alert, Fingerprint};
+use super::alertmanager::Alertmanager;
 use super::evidence::Finding;
 use super::guard::{Limits, Load};
 use super::heal::{Attempt, AttemptId, Episode, Heal, HealId};
@@ -35,6 +37,8 @@ pub struct Policy {
     pub rules: BTreeMap<String, RulePolicy>,
     /// The channels of each receiver, by receiver name.
     pub receivers: BTreeMap<String, Vec<Channel>>,
+    /// What Alertmanager last said; `None` when it is not asked.
+    pub alertmanager: Option<Arc<Alertmanager>>,
     /// Dry run: every rule is a shadow rule and nobody is told.
     pub dry_run: bool,
 }
@@ -107,6 +111,13 @@ pub enum Event {
         /// The heal's target.
         target: super::action::Target,
     },
+    /// Alertmanager was asked twice and does not have these alerts.
+    Absent {
+        /// The alerts.
+        alerts: Vec<Fingerprint>,
+        /// Since when it is up.
+        up_since: Timestamp,
+    },
     /// The heal's due time has come.
     Due {
         /// Identity for a new attempt, should one begin.
@@ -161,6 +172,10 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
             firing::decide(policy, snapshot, alert, *request, new_heal, external_url, now)
         }
         Event::Resolved { alert, rule, target } => resolved::decide(policy, snapshot, &alert, rule, target, now),
+        Event::Absent { alerts, up_since } => match open(snapshot) {
+            Ok(heal) => resolved::absent(policy, heal, &alerts, up_since, now),
+            Err(reason) => Plan::nothing(reason),
+        },
         Event::Due { new_attempt } => match open(snapshot) {
             Ok(heal) => due::decide(policy, heal, &snapshot.load, new_attempt, now),
             Err(reason) => Plan::nothing(reason),

@@ -5,7 +5,7 @@ use super::evidence::{self, Verifying};
 use super::{Policy, Snapshot};
 use crate::domain::Timestamp;
 use crate::domain::action::Target;
-use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::heal::{Episode, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
@@ -69,7 +69,29 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
     draft.into_plan()
 }
 
-fn all_resolved(draft: &mut Draft<'_>, last: crate::domain::alert::Fingerprint) {
+/// Alerts that are gone although nobody told their resolve.
+pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Timestamp, now: Timestamp) -> Plan {
+    let mut draft = Draft::of(policy, heal.clone(), now);
+    let mut last = None;
+    for index in 0..draft.heal.alerts.len() {
+        let alert = &mut draft.heal.alerts[index];
+        if alert.status == AlertStatus::Firing && gone.contains(&alert.fingerprint) {
+            alert.status = AlertStatus::Resolved;
+            alert.ends_at = Some(now);
+            let fingerprint = alert.fingerprint;
+            draft.touch(fingerprint);
+            draft.tell("resolved", Reason::AlertGone { alert: fingerprint, up_since }, ALERTMANAGER);
+            last = Some(fingerprint);
+        }
+    }
+    let Some(last) = last else { return Plan::nothing(Reason::EvidenceAsBefore) };
+    if draft.heal.all_resolved() {
+        all_resolved(&mut draft, last);
+    }
+    draft.into_plan()
+}
+
+fn all_resolved(draft: &mut Draft<'_>, last: Fingerprint) {
     let is_notify_only = draft.heal.steps.is_empty();
     match draft.heal.phase.clone() {
         Phase::Pending { .. } | Phase::AwaitingApproval { .. } if draft.heal.has_acted() => draft.verify(),

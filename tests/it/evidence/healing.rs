@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Home, alert, delivery, eventually};
-use crate::support::engine::{Container, Engine, Recipe};
+use crate::support::engine::{Container, Engine, Recipe, unique};
 use crate::support::office::Office;
 use crate::support::prometheus::{Alertmanager, Prometheus, answers, free_port};
 use crate::support::site::{Answer, Site};
 use crate::support::wait;
+use crate::support::watch::Watch;
 
 fn rules(verify: &str) -> String {
     format!(
@@ -41,8 +42,15 @@ fn story(heal: &Value) -> Vec<(String, String)> {
     heal["timeline"].as_array().unwrap().iter().map(|entry| (text(&entry["what"]), text(&entry["reason"]))).collect()
 }
 
-fn restarts(container: &Container) -> usize {
-    wait(container.times("restart"))
+/// A container, and everything the engine does with it from now on.
+fn watched(engine: &Engine) -> (Container, Watch) {
+    let name = unique("watched");
+    let container = wait(engine.run(Recipe::idle().label("watched", &name)));
+    (container, wait(Watch::of(engine, "watched", &name)))
+}
+
+fn restarts(watch: &mut Watch) -> usize {
+    wait(watch.news()).into_iter().filter(|(_, action)| action == "restart").count()
 }
 
 #[test]
@@ -87,7 +95,7 @@ fn a_service_that_still_fails_is_not_healed_though_the_alert_resolved() {
         &rules(&format!("within: 2s, http: {{url: 'http://{}/', status: [200, 204]}}", site.address)),
     );
     let daemon = home.start();
-    let container = wait(engine.run(Recipe::idle()));
+    let (container, mut watch) = watched(&engine);
     let firing = down(&container, &json!({}));
     daemon.post(firing.clone());
     daemon.wait_for_state("verifying");
@@ -100,7 +108,7 @@ fn a_service_that_still_fails_is_not_healed_though_the_alert_resolved() {
     let told = story(&heal);
     let words = format!("not verified within 2s: http://{}/ answers 500 instead of 200 or 204", site.address);
     assert_eq!(told.iter().filter(|(_, reason)| *reason == words).count(), 3, "{told:#?}");
-    assert_eq!(restarts(&container), 3);
+    assert_eq!(restarts(&mut watch), 3);
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn when_nobody_can_say_whether_it_helped_a_human_is_called_once_and_nothing_more
     let home = Home::new(&config(&engine, &more), &rules("within: 2s, promql: 'up == 1'"));
     home.secrets(&Office::secrets());
     let daemon = home.start();
-    let container = wait(engine.run(Recipe::idle()));
+    let (container, mut watch) = watched(&engine);
     daemon.post(down(&container, &json!({})));
     let heal = daemon.wait_for_state("exhausted");
     let reason = heal["reason"].as_str().unwrap();
@@ -118,7 +126,7 @@ fn when_nobody_can_say_whether_it_helped_a_human_is_called_once_and_nothing_more
         reason.starts_with("nobody could say within 2s whether it helped") && reason.contains("cannot be reached"),
         "{reason}"
     );
-    assert_eq!(restarts(&container), 1, "three attempts were allowed");
+    assert_eq!(restarts(&mut watch), 1, "three attempts were allowed");
     let mail = office.smtp.expect("message");
     assert!(mail["plain"].as_str().unwrap().contains("nobody could say"), "{mail}");
     assert!(daemon.terminate().success());
@@ -154,14 +162,14 @@ fn verifying_goes_on_after_kill_9() {
         &rules(&format!("within: 1m, resolved: false, http: {{url: 'http://{}/'}}", site.address)),
     );
     let daemon = home.start();
-    let container = wait(engine.run(Recipe::idle()));
+    let (container, mut watch) = watched(&engine);
     daemon.post(down(&container, &json!({})));
     eventually("it was asked", || !site.requests().is_empty());
     daemon.kill();
     site.answer(Answer::Say(200, String::new()));
     let daemon = home.start();
     daemon.wait_for_state("healed");
-    assert_eq!(restarts(&container), 1);
+    assert_eq!(restarts(&mut watch), 1);
 }
 
 #[test]

@@ -4,6 +4,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use autoheal::clock::{Clock, SystemClock};
+use serde_json::{Value, json};
+
 use super::daemon::{client, eventually};
 
 /// A process that ends with its owner.
@@ -43,7 +46,16 @@ pub struct Alertmanager {
 
 impl Alertmanager {
     pub fn start(directory: &Path, webhook: &str) -> Self {
-        let port = free_port();
+        Self::start_at(free_port(), directory, webhook)
+    }
+
+    /// One that tells nobody; it is only asked.
+    pub fn silent(directory: &Path) -> Self {
+        Self::start(directory, "http://127.0.0.1:1/")
+    }
+
+    /// At a port that was chosen before.
+    pub fn start_at(port: u16, directory: &Path, webhook: &str) -> Self {
         let config = directory.join("alertmanager.yml");
         let text = format!(
             "route: {{receiver: autoheal, group_by: [alertname, job], group_wait: 200ms, group_interval: 1s, repeat_interval: 1h}}\n\
@@ -60,6 +72,39 @@ impl Alertmanager {
         );
         eventually("Alertmanager is ready", || answers(&format!("http://127.0.0.1:{port}/-/ready")));
         Self { _process: process, port }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Tells it of an alert as Prometheus does: it fires for another hour.
+    pub fn fires(&self, labels: &Value) {
+        self.push(labels, "2099-01-01T00:00:00Z");
+    }
+
+    /// Tells it that an alert has ended.
+    pub fn resolves(&self, labels: &Value) {
+        self.push(labels, &SystemClock.now().to_string());
+    }
+
+    fn push(&self, labels: &Value, ends_at: &str) {
+        let alerts = json!([{"labels": labels, "endsAt": ends_at}]).to_string();
+        let request = client().post(format!("{}/api/v2/alerts", self.url())).header("content-type", "application/json");
+        let answer = request.body(alerts).send().unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// `amtool silence add`; answers its identity.
+    pub fn silence(&self, matcher: &str) -> String {
+        self.amtool(&["silence", "add", "--author=me", "--comment=a test", "--duration=1h", matcher])
+    }
+
+    fn amtool(&self, arguments: &[&str]) -> String {
+        let url = format!("--alertmanager.url={}", self.url());
+        let output = Command::new("amtool").args(arguments).arg(url).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }
 
