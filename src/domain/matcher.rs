@@ -6,6 +6,8 @@
 mod classic;
 mod utf8;
 
+use std::fmt;
+
 use super::alert::Labels;
 use super::regex::{Regex, RegexError};
 
@@ -81,6 +83,31 @@ impl Matcher {
             Comparison::DoesNotMatch(regex) => !regex.is_match(value),
         }
     }
+}
+
+/// Written so that [`Matcher::parse`], Alertmanager and Prometheus read it as the same matcher again.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, value) = match &self.comparison {
+            Comparison::Equal(value) => ("=", value.as_str()),
+            Comparison::NotEqual(value) => ("!=", value.as_str()),
+            Comparison::Matches(regex) => ("=~", regex.source()),
+            Comparison::DoesNotMatch(regex) => ("!~", regex.source()),
+        };
+        if classic::is_name(&self.name) {
+            f.write_str(&self.name)?;
+        } else {
+            write_quoted(f, &self.name)?;
+        }
+        f.write_str(sign)?;
+        write_quoted(f, value)
+    }
+}
+
+/// Only the escapes that both parsers know.
+fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    write!(f, "\"{escaped}\"")
 }
 
 /// The four operators.

@@ -34,13 +34,22 @@ pub(super) fn list(text: &str) -> Result<Vec<RawMatcher>, MatcherError> {
     Ok(matchers)
 }
 
+/// Whether a text can stand for a label name without quotes.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(is_name_char)
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
 /// Parses one matcher that stands at `base` in the whole text.
 pub(super) fn matcher(text: &str, base: usize) -> Result<RawMatcher, MatcherError> {
     let name_start = text.len() - text.trim_start_matches(BLANK).len();
     let rest = &text[name_start..];
-    let name_length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+    let name_length = rest.find(|c| !is_name_char(c)).unwrap_or(rest.len());
     let (name, after_name) = rest.split_at(name_length);
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+    if !is_name(name) {
         return Err(error("a matcher begins with a label name", base + name_start));
     }
     let after_blank = after_name.trim_start_matches(BLANK);

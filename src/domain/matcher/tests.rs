@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Comparison, Labels, Matcher, MatcherError};
+use super::{Comparison, Labels, Matcher, MatcherError, Regex, RegexError};
 
 /// A matcher in one canonical text.
 fn show(matcher: &Matcher) -> String {
@@ -126,7 +126,56 @@ fn a_missing_label_equals_the_empty_text() {
     }
 }
 
+#[test]
+fn a_matcher_is_written_in_one_way() {
+    for (text, written) in [
+        ("job=ui", r#"job="ui""#),
+        ("a=", r#"a="""#),
+        (r"a=~\d+", r#"a=~"\\d+""#),
+        ("a!~\"x\ny\\\"\"", r#"a!~"x\ny\"""#),
+        (r#""job name"!="ui""#, r#""job name"!="ui""#),
+        ("0day=x", r#""0day"="x""#),
+    ] {
+        assert_eq!(Matcher::parse(text).map(|matcher| matcher.to_string()).as_deref(), Ok(written), "{text}");
+    }
+}
+
 proptest! {
+    /// Names and values are any texts; patterns are texts that stand for themselves, or a few that do not.
+    #[test]
+    fn a_list_printed_and_parsed_again_is_the_same(
+        entries in proptest::collection::vec((
+            prop_oneof!["[a-z_:][a-z0-9_:]{0,3}", "[ -~\u{e9}\n\t]{1,5}", "\\PC{1,4}"],
+            proptest::sample::select(vec!["=", "!=", "=~", "!~"]),
+            prop_oneof!["[a-c\\\\\"',{}=~!n \n\t\u{e9}]{0,8}", "\\PC{0,6}"],
+            proptest::sample::select(vec!["", ".*", "a|b", "\\d+", "[\"\\\\,]", "(?i)x{2}"]),
+        ), 0..4),
+        braces in any::<bool>(),
+    ) {
+        let list: Vec<Matcher> = entries
+            .into_iter()
+            .map(|(name, sign, value, pattern)| {
+                let regex = || Regex::anchored(&format!("{}{pattern}", ::regex::escape(&value)));
+                let comparison = match sign {
+                    "=" => Comparison::Equal(value),
+                    "!=" => Comparison::NotEqual(value),
+                    "=~" => Comparison::Matches(regex()?),
+                    _ => Comparison::DoesNotMatch(regex()?),
+                };
+                Ok(Matcher { name, comparison })
+            })
+            .collect::<Result<_, RegexError>>()
+            .map_err(|error| TestCaseError::reject(error.message))?;
+        let joined = list.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let printed = if braces { format!("{{{joined}}}") } else { joined };
+        let parsed = Matcher::parse_list(&printed);
+        let shown = |list: &[Matcher]| list.iter().map(show).collect::<Vec<_>>();
+        prop_assert_eq!(parsed.as_deref().map(shown), Ok(shown(&list)), "{}", printed);
+        if let [one] = list.as_slice() {
+            prop_assert_eq!(Matcher::parse(&one.to_string()).map(|matcher| show(&matcher)), Ok(show(one)));
+        }
+    }
+
     #[test]
     fn no_text_makes_it_panic_and_errors_point_into_it(text in "[ab={}~!\"\\\\,\u{e9} (\n]{0,12}") {
         if let Err(error) = Matcher::parse(&text) {

@@ -3,6 +3,7 @@
 use autoheal::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use autoheal::domain::template::{AlertContext, Template};
 
+use super::table;
 use crate::support::amtool;
 use crate::support::promtool::{self, LABELS};
 
@@ -24,14 +25,8 @@ fn ours(template: &str) -> Result<String, String> {
     parsed.render(AlertContext { alert: &alert() }).map_err(|error| error.message)
 }
 
-/// The templates of a table. Line breaks are drawn in it.
-fn table(text: &str) -> Vec<String> {
-    text.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace('\u{23ce}', "\n")).collect()
-}
-
 fn all_agree(name: &str, agree: impl Fn(Option<&str>, Result<&str, &str>) -> bool) {
-    let path = format!("{}/tests/data/conformance/templates-{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    let templates = table(&std::fs::read_to_string(path).unwrap());
+    let templates = table(&format!("templates-{name}"));
     let differing: Vec<String> = templates
         .iter()
         .zip(promtool::expand(&templates))
