@@ -1,6 +1,7 @@
 //! `autoheal serve`: the daemon.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +21,7 @@ pub fn run(flags: &Flags) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "the async runtime cannot be started");
@@ -46,6 +47,12 @@ pub fn run(flags: &Flags) -> Exit {
             Exit::Failure
         }
     }
+}
+
+/// Threads that answer requests: one processor is left to the store's writer, which every accepted delivery waits for.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    processors.saturating_sub(1).max(1)
 }
 
 /// The first signal to stop asks for a stop; the second one is the answer to a stop that takes too long.

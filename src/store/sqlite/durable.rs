@@ -3,13 +3,15 @@
 //! `SQLite` with `synchronous=FULL` syncs the log inside each COMMIT, and the writer waits for the disk meanwhile. Here it
 //! commits without (`NORMAL`, which keeps the file consistent), and nobody is answered before the log has been synced up
 //! to and beyond his commit. For whoever waits for an answer that is the same promise; two things then happen at once.
+//! A commit nobody waits behind is synced by the writer itself: there is nothing to prepare meanwhile, and two changes of
+//! thread are saved.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -45,9 +47,19 @@ struct Committed {
 
 /// The writer's way to its callers: through the sync.
 pub(super) struct Durable {
+    end: Arc<End>,
     sender: Option<SyncSender<Committed>>,
     thread: Option<thread::JoinHandle<()>>,
-    is_broken: Arc<AtomicBool>,
+}
+
+/// What ends a batch, on whichever thread.
+struct End {
+    sync: Mutex<SyncLog>,
+    herald: Herald,
+    counters: Arc<Counters>,
+    is_broken: AtomicBool,
+    /// Batches handed to the thread and not yet told.
+    handed_over: AtomicUsize,
 }
 
 impl Durable {
@@ -55,27 +67,35 @@ impl Durable {
     /// and its next batch grows.
     pub(super) fn start(sync: SyncLog, herald: Herald, counters: Arc<Counters>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(1);
-        let is_broken = Arc::new(AtomicBool::new(false));
-        let broken = Arc::clone(&is_broken);
-        let thread = thread::Builder::new()
-            .name("store-sync".to_owned())
-            .spawn(move || run(&receiver, sync, &herald, &counters, &broken))?;
-        Ok(Self { sender: Some(sender), thread: Some(thread), is_broken })
+        let (is_broken, handed_over) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let end = Arc::new(End { sync: Mutex::new(sync), herald, counters, is_broken, handed_over });
+        let shared = Arc::clone(&end);
+        let thread = thread::Builder::new().name("store-sync".to_owned()).spawn(move || run(&receiver, &shared))?;
+        Ok(Self { end, sender: Some(sender), thread: Some(thread) })
     }
 
     /// Hands over a batch; its callers are told once everything up to it is durable.
     pub(super) fn send(&self, answers: Answers, wrote: Option<Instant>) {
         if let Some(sender) = &self.sender {
+            self.end.handed_over.fetch_add(1, Ordering::AcqRel);
             // A thread that is gone gives the batch back, and dropping that tells the callers what they would have heard;
             // it ends only with this value.
             drop(sender.send(Committed { answers, wrote }));
         }
     }
 
+    /// The same for a batch that nobody waits behind: done before this returns, unless the thread still has an earlier one.
+    pub(super) fn finish(&self, answers: Answers, wrote: Option<Instant>) {
+        if self.end.handed_over.load(Ordering::Acquire) > 0 {
+            return self.send(answers, wrote);
+        }
+        self.end.tell(vec![Committed { answers, wrote }]);
+    }
+
     /// What every request is answered once a sync has failed: what the kernel then still holds of the log nobody knows,
     /// and asking it again would only seem to help.
     pub(super) fn broken(&self) -> Option<StoreError> {
-        self.is_broken.load(Ordering::Acquire).then(|| {
+        self.end.is_broken.load(Ordering::Acquire).then(|| {
             StoreError::Database(
                 "the log could not be synced to disk; check the disk, then restart autoheal".to_owned(),
             )
@@ -94,29 +114,40 @@ impl Drop for Durable {
     }
 }
 
-fn run(committed: &Receiver<Committed>, mut sync: SyncLog, herald: &Herald, counters: &Counters, broken: &AtomicBool) {
+fn run(committed: &Receiver<Committed>, end: &End) {
     while let Ok(first) = committed.recv() {
         // One sync serves every batch that is committed by now.
         let mut batches = vec![first];
         batches.extend(committed.try_iter());
-        let outcome = if batches.iter().any(|batch| batch.wrote.is_some()) { sync() } else { Ok(()) };
+        let count = batches.len();
+        end.tell(batches);
+        end.handed_over.fetch_sub(count, Ordering::AcqRel);
+    }
+}
+
+impl End {
+    /// Syncs, if any of the batches wrote, and tells their callers.
+    fn tell(&self, batches: Vec<Committed>) {
+        let wrote = batches.iter().any(|batch| batch.wrote.is_some());
+        let outcome = if wrote { self.sync.lock().unwrap_or_else(PoisonError::into_inner)() } else { Ok(()) };
         if let Err(error) = &outcome {
-            broken.store(true, Ordering::Release);
+            self.is_broken.store(true, Ordering::Release);
             tracing::error!(%error, "the store's log cannot be synced; nothing more is accepted until a restart");
         }
         for Committed { mut answers, wrote } in batches {
             match (&outcome, wrote) {
-                (Ok(()), Some(began)) => counters.commit(began.elapsed()),
+                (Ok(()), Some(began)) => self.counters.commit(began.elapsed()),
                 (Err(error), _) => answers.fail(&StoreError::Database(format!("the log cannot be synced: {error}"))),
                 (Ok(()), None) => {}
             }
-            herald.send(answers);
+            self.herald.send(answers);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Condvar;
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
@@ -148,21 +179,67 @@ mod tests {
             finished.recv().map_err(io::Error::other)
         };
         let queue = Arc::new(queue(Box::new(sync)));
+        let (writes_first, writes_second) = (Gate::default(), Gate::default());
         let mut callers = JoinSet::new();
-        let submit = |callers: &mut JoinSet<_>| {
-            let queue = Arc::clone(&queue);
-            callers.spawn(async move { queue.submit(Share::Own, write).await })
-        };
-        submit(&mut callers);
+        for gate in [&writes_first, &writes_second] {
+            let (queue, gate) = (Arc::clone(&queue), gate.clone());
+            let work = move |session: &mut Session| {
+                gate.pass();
+                write(session)
+            };
+            callers.spawn(async move { queue.submit(Share::Own, work).await });
+            // The second one is queued only when the first one is being written, so that it waits behind its commit.
+            let first = writes_first.clone();
+            tokio::task::spawn_blocking(move || first.wait_until_reached()).await.unwrap();
+        }
+        writes_first.open();
         tokio::task::spawn_blocking(move || began.recv().unwrap()).await.unwrap();
-        // The first commit is being synced; a second one is written and waits for its own sync.
-        submit(&mut callers);
+        // The first commit is being synced, and the second one is being written all the same.
+        let second = writes_second.clone();
+        tokio::task::spawn_blocking(move || second.wait_until_reached()).await.unwrap();
+        writes_second.open();
         let early = tokio::time::timeout(Duration::from_millis(100), callers.join_next()).await;
         assert!(early.is_err(), "answered before the sync: {early:?}");
         finish.send(()).unwrap();
         finish.send(()).unwrap();
         assert!(callers.join_next().await.unwrap().unwrap().is_ok());
         assert!(callers.join_next().await.unwrap().unwrap().is_ok());
+        queue.close().await;
+    }
+
+    /// Where the writer stops until it is let through.
+    #[derive(Clone, Default)]
+    struct Gate(Arc<(Mutex<(bool, bool)>, Condvar)>);
+
+    impl Gate {
+        fn set(&self, change: impl FnOnce(&mut (bool, bool))) {
+            change(&mut self.0.0.lock().unwrap());
+            self.0.1.notify_all();
+        }
+
+        fn open(&self) {
+            self.set(|(_, is_open)| *is_open = true);
+        }
+
+        fn pass(&self) {
+            self.set(|(is_reached, _)| *is_reached = true);
+            drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |(_, is_open)| !*is_open).unwrap());
+        }
+
+        fn wait_until_reached(&self) {
+            drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |(is_reached, _)| !*is_reached).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_nobody_waits_behind_is_synced_without_a_change_of_thread() {
+        let (tell, told) = channel();
+        let queue = queue(Box::new(move || {
+            tell.send(thread::current().name().map(str::to_owned)).unwrap();
+            Ok(())
+        }));
+        queue.submit(Share::Own, write).await.unwrap();
+        assert_eq!(told.recv().unwrap().as_deref(), Some("store-writer"));
         queue.close().await;
     }
 

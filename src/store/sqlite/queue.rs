@@ -225,7 +225,14 @@ impl Jobs {
             };
             counters.batch(batch.len(), outcome.is_err());
             let wrote = outcome.as_ref().ok().copied().flatten();
-            durable.send(Answers::new(batch, outcome.map(drop)), wrote);
+            let nobody_waits = self.waiting.load(Relaxed) == 0;
+            let is_lone = batch.len() == 1 && nobody_waits;
+            let answers = Answers::new(batch, outcome.map(drop));
+            if is_lone {
+                durable.finish(answers, wrote);
+            } else {
+                durable.send(answers, wrote);
+            }
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.written(session.connection.total_changes());
             }
