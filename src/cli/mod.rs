@@ -2,10 +2,13 @@
 
 pub mod check;
 pub mod entrypoint;
+mod heals;
 mod healthcheck;
 mod plan;
+mod remote;
 mod serve;
 pub mod test;
+mod told;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -91,6 +94,14 @@ enum Verb {
     Plan(plan::PlanArgs),
     /// Run rule tests (*.test.yml) on virtual time; exit 1 if one fails, 2 if a file is wrong
     Test(test::TestArgs),
+    /// Heals of a running daemon: list, show, approve, deny, cancel, reset
+    Heals(Box<heals::HealsArgs>),
+    /// Stop a running daemon from starting anything new, for a while
+    Pause(heals::PauseArgs),
+    /// End a pause before its time
+    Resume(heals::ResumeArgs),
+    /// What a running daemon says of itself
+    Status(heals::StatusArgs),
     /// Render the secrets file from a mounted file and the environment, then run the rest of the command line
     Entrypoint(entrypoint::Arguments),
     /// Ask a daemon on this machine whether it is healthy; for container health checks
@@ -158,6 +169,10 @@ pub fn main() -> ExitCode {
         Verb::Check { paths } => check(&flags, &paths),
         Verb::Plan(args) => plan::run(&flags, &args),
         Verb::Test(args) => test(&flags, &args.paths),
+        Verb::Heals(args) => heals::run(*args),
+        Verb::Pause(args) => heals::pause(args),
+        Verb::Resume(args) => heals::resume(&args),
+        Verb::Status(args) => heals::status(&args),
         Verb::Entrypoint(arguments) => entrypoint(&flags, arguments),
         Verb::Healthcheck => healthcheck::run(&flags),
     };
@@ -185,6 +200,15 @@ fn entrypoint(flags: &Flags, arguments: entrypoint::Arguments) -> Exit {
     let arguments = entrypoint::Arguments { secrets_file: flags.secrets_file.clone(), ..arguments };
     match entrypoint::run(&arguments, std::env::vars_os().collect()) {
         Ok(never) => match never {},
+        Err(error) => fail(&error),
+    }
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> Exit {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Success,
         Err(error) => fail(&error),
     }
 }

@@ -18,6 +18,7 @@ pub mod heal;
 pub mod instruction;
 pub mod matcher;
 pub mod message;
+pub mod outlook;
 pub mod pause;
 pub mod plan;
 pub mod reason;

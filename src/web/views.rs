@@ -11,6 +11,7 @@ use crate::domain::duration;
 use crate::domain::evidence::Probe;
 use crate::domain::heal::{AttemptId, Heal, HealId, HealStep, Phase};
 use crate::domain::matcher::Comparison;
+use crate::domain::outlook::outlook;
 use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::rule::{HealRule, Mode};
 
@@ -41,6 +42,8 @@ pub struct HealView<'a> {
 pub struct HealDetail<'a> {
     #[serde(flatten)]
     heal: HealView<'a>,
+    /// What comes next, in one sentence.
+    next: String,
     description: &'a str,
     runbook: &'a str,
     steps: Vec<StepView>,
@@ -126,6 +129,7 @@ impl<'a> From<&'a Heal> for HealDetail<'a> {
         });
         Self {
             heal: HealView::from(heal),
+            next: outlook(heal),
             description: &heal.description,
             runbook: &heal.runbook,
             steps: heal.steps.iter().enumerate().map(|(index, step)| step_view(heal, index, step)).collect(),

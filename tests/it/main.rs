@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod check;
+mod commands;
 mod config;
 mod conformance;
 mod container;
