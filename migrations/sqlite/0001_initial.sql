@@ -23,8 +23,9 @@ CREATE TABLE heal (
 CREATE UNIQUE INDEX heal_open ON heal (rule, target) WHERE ended_at IS NULL;
 -- One action at a time per target, across rules.
 CREATE UNIQUE INDEX heal_acting ON heal (action_target) WHERE action_target IS NOT NULL;
--- What to look at next, state by state; also counts the open ones without touching a document.
-CREATE INDEX heal_due ON heal (state, due_at) WHERE due_at IS NOT NULL;
+-- What to look at next, state by state, without the rules that reached a limit; also counts the open ones without
+-- touching a document.
+CREATE INDEX heal_due ON heal (state, due_at, rule) WHERE due_at IS NOT NULL;
 -- What to delete next, and counting again.
 CREATE INDEX heal_ended ON heal (ended_at, state) WHERE ended_at IS NOT NULL;
 
@@ -57,6 +58,30 @@ CREATE TABLE attempt (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX attempt_started ON attempt (started_at);
+
+-- When each target of a rule that watches for storms was last asked for.
+CREATE TABLE sighting (
+    rule    TEXT    NOT NULL,
+    target  TEXT    NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (rule, target)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sighting_seen ON sighting (rule, seen_at);
+
+-- The last storm of a rule that was noticed and told.
+CREATE TABLE storm (
+    rule  TEXT    NOT NULL PRIMARY KEY,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Alerts that fire, as far as is known, and that some rule must not act beside.
+CREATE TABLE blocker (
+    fingerprint TEXT    NOT NULL PRIMARY KEY,
+    labels      TEXT    NOT NULL,
+    seen_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Until these end nothing new starts of what they cover. There are never many.
 CREATE TABLE pause (

@@ -1,20 +1,78 @@
-//! What keeps a rule from doing harm: who must approve.
+//! What keeps a rule from doing harm: who must approve, how much it may do, and beside what it must not act.
 
 use std::time::Duration;
 
 use super::reader::{Mapping, Reader, Schema};
-use crate::domain::pause::Pause;
-use crate::domain::rule::{ApprovalPolicy, Mode, RulePolicy};
+use super::yaml::Node;
+use crate::domain::pause::{AlertMatchers, Pause};
+use crate::domain::rule::Mode;
+use crate::domain::rule_policy::{ApprovalPolicy, RuleLimits, RulePolicy, StormLimit};
 
 const APPROVAL: Schema =
     Schema { what: "`approval`", keys: &["expiresAfter", "approvers"], unsupported: &[], strict: true };
 
+const LIMITS: Schema =
+    Schema { what: "`limits`", keys: &["concurrent", "perHour", "storm"], unsupported: &[], strict: true };
+const STORM: Schema = Schema { what: "`storm`", keys: &["targets", "within", "hold"], unsupported: &[], strict: true };
+
+/// Longest window of a storm and longest hold after it.
+const LONGEST_STORM: Duration = Duration::from_hours(24);
 /// An approval that is waited for longer than this is forgotten by everybody.
 const LONGEST_APPROVAL: Duration = Duration::from_hours(7 * 24);
 
 /// Reads all of it. What has errors is left at its default; an error refuses the whole configuration anyway.
 pub(super) fn read(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> RulePolicy {
-    RulePolicy { approval: read_approval(reader, rule, mode).unwrap_or_default() }
+    RulePolicy {
+        approval: read_approval(reader, rule, mode).unwrap_or_default(),
+        limits: rule.get("limits").and_then(|node| read_limits(reader, node)).unwrap_or_default(),
+        blocked_by: rule.get("blockedBy").map_or_else(Vec::new, |node| read_blockers(reader, node)),
+        ..RulePolicy::default()
+    }
+}
+
+fn read_limits(reader: &Reader<'_>, node: &Node) -> Option<RuleLimits> {
+    let limits = reader.mapping(node, &LIMITS)?;
+    Some(RuleLimits {
+        concurrent: limits.get("concurrent").and_then(|node| reader.integer(node, &(1..=1000))),
+        per_hour: limits.get("perHour").and_then(|node| reader.integer(node, &(1..=1_000_000))),
+        storm: limits.get("storm").and_then(|node| read_storm(reader, node)),
+    })
+}
+
+fn read_storm(reader: &Reader<'_>, node: &Node) -> Option<StormLimit> {
+    let storm = reader.mapping(node, &STORM)?;
+    let targets = reader.require(&storm, "targets", STORM.what);
+    let within = reader.require(&storm, "within", STORM.what);
+    let hold =
+        storm.get("hold").map_or(Some(Duration::ZERO), |node| reader.duration(node, Duration::ZERO..=LONGEST_STORM));
+    let most = i64::from(StormLimit::MAX_TARGETS);
+    Some(StormLimit {
+        targets: reader.integer(targets?, &(1..=most))?,
+        within: reader.duration(within?, Duration::from_secs(1)..=LONGEST_STORM)?,
+        hold: hold?,
+    })
+}
+
+/// Each entry names alerts by matchers, all of which must hold; any entry blocks.
+fn read_blockers(reader: &Reader<'_>, node: &Node) -> Vec<AlertMatchers> {
+    let entries = reader.list(node, "matchers").iter();
+    entries
+        .filter_map(|entry| {
+            let text = reader.word(entry, "this matcher")?;
+            match AlertMatchers::parse(vec![text.to_owned()]) {
+                Ok(matchers) => Some(matchers),
+                Err(error) => {
+                    let place = reader.within(entry, error.offset, 1);
+                    reader.error(
+                        &place,
+                        format!("bad matcher: {}", error.message),
+                        "expected for example alertname=\"NodeDown\"",
+                    );
+                    None
+                }
+            }
+        })
+        .collect()
 }
 
 fn read_approval(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> Option<ApprovalPolicy> {

@@ -25,6 +25,10 @@ const RULE: Schema = Schema {
         "continue",
         "mode",
         "approval",
+        "limits",
+        "activeTimes",
+        "muteTimes",
+        "blockedBy",
         "for",
         "throttling",
         "steps",
@@ -35,7 +39,7 @@ const RULE: Schema = Schema {
         "timeout",
         "verify",
     ],
-    unsupported: &["awxJob", "batchJob", "limits", "activeTimes", "muteTimes"],
+    unsupported: &["awxJob", "batchJob"],
     strict: true,
 };
 const METADATA: Schema = Schema {

@@ -1,13 +1,22 @@
-//! Guards: each looks at one danger of acting now and says allow or hold, with its numbers.
+//! Guards: each looks at one danger of acting now and says allow or hold, with its numbers. [`GUARDS`] is their fixed
+//! order: first what people said, then the times, then whether a person must allow it, then how much runs and fires.
+
+mod blocked;
+mod limits;
+mod people;
+mod storm;
+mod times;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Timestamp;
 use super::heal::{Heal, HealId};
 use super::pause::Pause;
 use super::reason::Reason;
-use super::rule::Mode;
+use super::rule_policy::RulePolicy;
+
+pub use blocked::Blocker;
+pub use storm::Storm;
 
 /// Limits over all rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +46,34 @@ pub struct Load {
     pub started_last_hour: u32,
     /// When the oldest of those began.
     pub oldest_start: Option<Timestamp>,
+    /// The same for the heal's rule alone.
+    pub rule: RuleLoad,
+    /// Alerts that fire and block some rule.
+    pub blockers: Arc<[Blocker]>,
+}
+
+/// What runs and ran of one rule; filled only as far as the rule's policy asks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RuleLoad {
+    /// Heals in state `acting`.
+    pub acting: u32,
+    /// Attempts begun within the last hour.
+    pub started_last_hour: u32,
+    /// When the oldest of those began.
+    pub oldest_start: Option<Timestamp>,
+    /// When each of its targets was last asked for, newest first.
+    pub sightings: Arc<[Timestamp]>,
+    /// The storm that was noticed.
+    pub storm: Option<Storm>,
+}
+
+/// What a hold leaves no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// No heal of any rule may begin to act.
+    Everything,
+    /// No heal of this rule may.
+    Rule,
 }
 
 /// What a guard looks at.
@@ -46,6 +83,8 @@ pub struct Situation<'a> {
     pub heal: &'a Heal,
     /// Limits over all rules.
     pub limits: Limits,
+    /// What holds for its rule; `None` when the rule is no longer there.
+    pub rule: Option<&'a RulePolicy>,
     /// What runs and ran.
     pub load: &'a Load,
     /// The time.
@@ -73,76 +112,21 @@ pub enum Verdict {
     },
 }
 
-/// How soon a heal held by a busy target asks again; the holder usually ends long before its deadline.
-const TARGET_RECHECK: Duration = Duration::from_secs(2);
-/// How soon a heal held by [`Limits::concurrent`] asks again; the end of any action wakes it sooner.
-const CONCURRENT_RECHECK: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_hours(1);
-
-fn not_paused(situation: &Situation<'_>) -> Verdict {
-    let Situation { heal, load, now, .. } = *situation;
-    let covering = load.pauses.iter().filter(|pause| pause.is_active(now) && pause.covers(heal));
-    match covering.max_by_key(|pause| pause.until) {
-        None => Verdict::Allow(String::new()),
-        Some(Pause { scope, reason, by, until, .. }) => {
-            let (scope, because, by) = (scope.to_string(), reason.clone(), by.clone());
-            Verdict::Hold { until: *until, reason: Reason::Paused { until: *until, scope, because, by } }
-        }
-    }
-}
-
-fn approved(situation: &Situation<'_>) -> Verdict {
-    let Situation { heal, now, .. } = *situation;
-    if heal.mode != Mode::Ask {
-        return Verdict::Allow(String::new());
-    }
-    match heal.approval.as_ref().filter(|approval| approval.step == heal.step) {
-        None => Verdict::Ask,
-        // Once the step has begun its further attempts need no further leave.
-        Some(approval)
-            if now >= approval.expires_at && heal.current_step().is_some_and(|step| step.attempts_used == 0) =>
-        {
-            Verdict::Expired { at: approval.expires_at }
-        }
-        Some(approval) => Verdict::Allow(format!("approved by {}", approval.by)),
-    }
-}
-
-fn target_is_free(situation: &Situation<'_>) -> Verdict {
-    let Situation { load, now, .. } = *situation;
-    match load.target_holder {
-        None => Verdict::Allow("target free".to_owned()),
-        Some((heal, deadline)) => {
-            let until = deadline.min(now + TARGET_RECHECK).max(now + CONCURRENT_RECHECK);
-            Verdict::Hold { until, reason: Reason::TargetBusy { heal, until } }
-        }
-    }
-}
-
-fn below_concurrent(situation: &Situation<'_>) -> Verdict {
-    let Situation { limits, load, now, .. } = *situation;
-    let (acting, limit) = (load.acting, limits.concurrent);
-    if acting < limit {
-        return Verdict::Allow(format!("{acting} of {limit} actions running"));
-    }
-    Verdict::Hold { until: now + CONCURRENT_RECHECK, reason: Reason::ConcurrentLimit { acting, limit } }
-}
-
-fn below_per_hour(situation: &Situation<'_>) -> Verdict {
-    let Situation { limits, load, now, .. } = *situation;
-    let (started, limit) = (load.started_last_hour, limits.per_hour);
-    if started < limit {
-        return Verdict::Allow(format!("{started} of {limit} actions in the last hour"));
-    }
-    let until = load.oldest_start.map_or(now + HOUR, |oldest| oldest + HOUR).max(now + CONCURRENT_RECHECK);
-    Verdict::Hold { until, reason: Reason::HourlyLimit { started, limit, until } }
-}
-
 /// A guard.
 type Guard = fn(&Situation<'_>) -> Verdict;
 
 /// Every guard in its fixed order.
-const GUARDS: [Guard; 5] = [not_paused, approved, target_is_free, below_per_hour, below_concurrent];
+const GUARDS: [Guard; 9] = [
+    people::not_paused,
+    times::open,
+    people::approved,
+    limits::target_is_free,
+    limits::below_per_hour,
+    limits::below_concurrent,
+    limits::rule_below_its_own,
+    storm::calm,
+    blocked::nothing_blocks,
+];
 
 /// Asks every guard in its fixed order. The first that does not allow counts; when all allow, their numbers are told together.
 #[must_use]

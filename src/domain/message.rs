@@ -31,11 +31,13 @@ pub enum MessageKind {
     Expired,
     /// A person ended the heal.
     Cancelled,
+    /// Too many targets of a rule are in trouble; its new heals are held and a human is needed.
+    Storm,
 }
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Started,
         Self::AttemptFailed,
         Self::Healed,
@@ -47,6 +49,7 @@ impl MessageKind {
         Self::ApprovalNeeded,
         Self::Expired,
         Self::Cancelled,
+        Self::Storm,
     ];
 
     /// The word for it in logs, metrics and the store.
@@ -64,19 +67,20 @@ impl MessageKind {
             Self::ApprovalNeeded => "approval_needed",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::Storm => "storm",
         }
     }
 
     /// Whether somebody must act on it.
     #[must_use]
     pub const fn needs_human(self) -> bool {
-        matches!(self, Self::Exhausted | Self::Suppressed | Self::ApprovalNeeded | Self::Expired)
+        matches!(self, Self::Exhausted | Self::Suppressed | Self::ApprovalNeeded | Self::Expired | Self::Storm)
     }
 
     /// Whether it is the last one of its heal.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Started | Self::AttemptFailed | Self::Firing | Self::ApprovalNeeded)
+        !matches!(self, Self::Started | Self::AttemptFailed | Self::Firing | Self::ApprovalNeeded | Self::Storm)
     }
 }
 

@@ -25,6 +25,7 @@ pub mod reason;
 pub mod regex;
 pub mod rule;
 mod rule_index;
+pub mod rule_policy;
 pub mod template;
 pub mod time_interval;
 

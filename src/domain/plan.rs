@@ -1,5 +1,7 @@
 //! What deciding answers.
 
+use super::Timestamp;
+use super::guard::{Full, Storm};
 use super::heal::{Episode, Heal};
 use super::message::{Channel, MessageKind};
 use super::reason::Reason;
@@ -26,8 +28,12 @@ pub struct Plan {
     pub start_action: bool,
     /// Whether whoever carries the current attempt out is to be told, once this is committed, that it must stop.
     pub cancel_action: bool,
-    /// No pending heal may act now; asking the others is in vain until an action ends.
-    pub saturated: bool,
+    /// For which other pending heals a limit is reached as well; asking them is in vain until an action ends.
+    pub full: Option<Full>,
+    /// When to look again at a heal of which nothing else changes.
+    pub look_again_at: Option<Timestamp>,
+    /// What to remember of a storm over the heal's rule.
+    pub storm: Option<Storm>,
     /// Why, also when nothing is done.
     pub reason: Reason,
 }
@@ -42,7 +48,9 @@ impl Plan {
             messages: Vec::new(),
             start_action: false,
             cancel_action: false,
-            saturated: false,
+            full: None,
+            look_again_at: None,
+            storm: None,
             reason,
         }
     }

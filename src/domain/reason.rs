@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::alert::Fingerprint;
 use super::duration;
+use super::guard::Full;
 use super::heal::{HealId, Outcome};
 
 /// Why something was done, or not done.
@@ -128,6 +129,18 @@ pub enum Reason {
     NoSuchHeal,
     /// A pause covers the heal.
     Paused { until: Timestamp, scope: String, because: String, by: String },
+    /// The rule's `muteTimes` hold.
+    Muted { interval: String, until: Timestamp },
+    /// None of the rule's `activeTimes` holds.
+    Inactive { intervals: String, until: Timestamp },
+    /// As many actions of the rule run as its `limits.concurrent` allows.
+    RuleConcurrentLimit { rule: String, acting: u32, limit: u32 },
+    /// As many actions of the rule began within the last hour as its `limits.perHour` allows.
+    RuleHourlyLimit { rule: String, started: u32, limit: u32, until: Timestamp },
+    /// Too many targets of the rule are in trouble at once.
+    Storm { rule: String, targets: usize, limit: u32, within: Duration, until: Timestamp },
+    /// An alert fires that the rule must not act beside.
+    BlockedBy { alert: String, matchers: String, seen_at: Timestamp },
     /// A person must allow the action.
     ApprovalNeeded { action: String, approvers: String, expires_at: Timestamp },
     /// A person allowed the action.
@@ -162,8 +175,37 @@ impl Reason {
     pub const fn is_hold(&self) -> bool {
         matches!(
             self,
-            Self::Paused { .. } | Self::TargetBusy { .. } | Self::ConcurrentLimit { .. } | Self::HourlyLimit { .. }
+            Self::Paused { .. }
+                | Self::Muted { .. }
+                | Self::Inactive { .. }
+                | Self::TargetBusy { .. }
+                | Self::ConcurrentLimit { .. }
+                | Self::HourlyLimit { .. }
+                | Self::RuleConcurrentLimit { .. }
+                | Self::RuleHourlyLimit { .. }
+                | Self::Storm { .. }
+                | Self::BlockedBy { .. }
         )
+    }
+
+    /// Which limit is reached for other heals as well, when one is.
+    #[must_use]
+    pub const fn full(&self) -> Option<Full> {
+        match self {
+            Self::ConcurrentLimit { .. } | Self::HourlyLimit { .. } => Some(Full::Everything),
+            Self::RuleConcurrentLimit { .. } | Self::RuleHourlyLimit { .. } => Some(Full::Rule),
+            _ => None,
+        }
+    }
+
+    /// Whether a heal that is held for `self` has nothing new to tell when it is held for `other`. Numbers that change
+    /// with every look are no news; the word of a person or a calendar is.
+    #[must_use]
+    pub fn is_same_hold(&self, other: &Self) -> bool {
+        match self {
+            Self::Paused { .. } | Self::Muted { .. } | Self::Inactive { .. } => self == other,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
     }
 }
 
@@ -309,6 +351,25 @@ impl fmt::Display for Reason {
             Self::NoSuchHeal => f.write_str("there is no such heal"),
             Self::Paused { until, scope, because, by } => {
                 write!(f, "{by} paused {scope} until {until}: {because}")
+            }
+            Self::Muted { interval, until } => write!(f, "muted by {interval}; looking again at {until}"),
+            Self::Inactive { intervals, until } => {
+                write!(f, "outside of the rule's active times ({intervals}); looking again at {until}")
+            }
+            Self::RuleConcurrentLimit { rule, acting, limit } => {
+                write!(f, "{acting} actions of rule {rule} run, its limits.concurrent is {limit}")
+            }
+            Self::RuleHourlyLimit { rule, started, limit, until } => write!(
+                f,
+                "{started} actions of rule {rule} began within the last hour, its limits.perHour is {limit}; held until {until}"
+            ),
+            Self::Storm { rule, targets, limit, within, until } => write!(
+                f,
+                "storm: {targets} targets of rule {rule} within {}, more than {limit} have a common cause; nothing new starts before {until}",
+                human(*within)
+            ),
+            Self::BlockedBy { alert, matchers, seen_at } => {
+                write!(f, "{alert} fires (last heard of at {seen_at}); the rule is blocked by {matchers}")
             }
             Self::ApprovalNeeded { action, approvers, expires_at } if approvers.is_empty() => {
                 write!(f, "waits until {expires_at} for a person to approve: {action}")

@@ -1,6 +1,5 @@
 //! Heal rules, checked and compiled once, and what a matching alert asks of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::heal::HealStep;
 use super::matcher::Matcher;
 use super::regex::Regex;
 use super::rule_index::RuleIndex;
+use super::rule_policy::{RulePolicies, RulePolicy};
 use super::template::{AlertContext, Template};
 use super::time_interval::Schedule;
 
@@ -28,28 +28,6 @@ pub enum Mode {
     Ask,
     /// Only records what would be done.
     Shadow,
-}
-
-/// What holds for all heals of one rule. Looked up at every decision, so that a reload changes it at once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RulePolicy {
-    /// Who approves, for [`Mode::Ask`].
-    pub approval: ApprovalPolicy,
-}
-
-/// Who may allow an action, and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApprovalPolicy {
-    /// How long an approval is waited for.
-    pub expires_after: Duration,
-    /// Names of those who may; empty means whoever may approve at all.
-    pub approvers: Vec<String>,
-}
-
-impl Default for ApprovalPolicy {
-    fn default() -> Self {
-        Self { expires_after: Duration::from_mins(30), approvers: Vec::new() }
-    }
 }
 
 /// What counts as healed after an action, generic over its texts as the action is.
@@ -240,10 +218,14 @@ impl RuleSet {
         &self.rules
     }
 
-    /// What holds for all heals of each rule, by the rule's name.
+    /// What holds for all heals of each rule.
     #[must_use]
-    pub fn policies(&self) -> BTreeMap<String, RulePolicy> {
-        self.rules.iter().map(|rule| (rule.name.clone(), rule.policy.clone())).collect()
+    pub fn policies(&self) -> RulePolicies {
+        let policy = |rule: &Arc<HealRule>| {
+            let (mode, schedule) = (rule.mode, rule.schedule.clone());
+            (rule.name.clone(), RulePolicy { mode, schedule, ..rule.policy.clone() })
+        };
+        RulePolicies::new(self.rules.iter().map(policy))
     }
 
     /// The rules that apply to an alert: matching ones in file order, up to and including the first with `continue: false`.

@@ -6,7 +6,8 @@ use super::*;
 use crate::domain::action::RestartContainer;
 use crate::domain::action::{Action, ContainerSelector};
 use crate::domain::backoff::Backoff;
-use crate::domain::rule::{RulePolicy, Step, VerifyPolicy};
+use crate::domain::rule::{Step, VerifyPolicy};
+use crate::domain::rule_policy::RulePolicy;
 use crate::domain::template::Template;
 use crate::domain::time_interval::Schedule;
 

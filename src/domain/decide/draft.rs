@@ -162,7 +162,7 @@ impl<'a> Draft<'a> {
             .map(|alert| episode(&heal, alert, ended, now))
             .collect();
         let reason = heal.reason.clone();
-        Plan { heal: Some(heal), episodes, messages, start_action, cancel_action, saturated: false, reason }
+        Plan { heal: Some(heal), episodes, messages, start_action, cancel_action, ..Plan::nothing(reason) }
     }
 }
 

@@ -4,12 +4,12 @@ use super::attempt::attempt_failed;
 use super::draft::{AUTOHEAL, Draft};
 use super::evidence::{self, NOBODY_WATCHED, Verifying};
 use super::{ActionOutcome, Policy, attempt, instructed};
-use crate::domain::guard::{self, Load, Situation, Verdict};
+use crate::domain::guard::{self, Load, Situation, Storm, Verdict};
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
-use crate::domain::rule::ApprovalPolicy;
+use crate::domain::rule_policy::ApprovalPolicy;
 use crate::domain::{Timestamp, elapsed};
 
 pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId, now: Timestamp) -> Plan {
@@ -61,8 +61,9 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
 }
 
 fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachable_since: Option<Timestamp>) -> Plan {
-    let limits = draft.policy().limits;
-    let verdict = guard::ask(&Situation { heal: &draft.heal, limits, load, now: draft.now });
+    let Policy { limits, ref rules, .. } = *draft.policy();
+    let rule = rules.get(&draft.heal.rule);
+    let verdict = guard::ask(&Situation { heal: &draft.heal, limits, rule, load, now: draft.now });
     if draft.is_shadow() {
         shadow(&mut draft, &verdict);
         return draft.into_plan();
@@ -72,7 +73,7 @@ fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachabl
             begin_attempt(&mut draft, new_attempt, unreachable_since);
             draft.into_plan()
         }
-        Verdict::Hold { until, reason } => hold(draft, until, reason, unreachable_since),
+        Verdict::Hold { until, reason } => hold(draft, load, until, reason, unreachable_since),
         Verdict::Ask => {
             await_approval(&mut draft, new_attempt);
             draft.into_plan()
@@ -95,22 +96,32 @@ fn await_approval(draft: &mut Draft<'_>, attempt: AttemptId) {
     draft.notify(MessageKind::ApprovalNeeded);
 }
 
-fn hold(mut draft: Draft<'_>, until: Timestamp, reason: Reason, unreachable_since: Option<Timestamp>) -> Plan {
-    let is_news = std::mem::discriminant(&draft.heal.reason) != std::mem::discriminant(&reason);
-    // A limit over all rules holds every other heal as well; the end of an action, or the hour, frees it.
-    let saturated = matches!(reason, Reason::ConcurrentLimit { .. } | Reason::HourlyLimit { .. });
-    if saturated && !is_news {
-        // It keeps its place in the queue, and its row is not written again only to say the same.
-        return Plan { saturated, ..Plan::nothing(reason) };
+fn hold(
+    mut draft: Draft<'_>,
+    load: &Load,
+    until: Timestamp,
+    reason: Reason,
+    unreachable_since: Option<Timestamp>,
+) -> Plan {
+    let full = reason.full();
+    let storm = matches!(reason, Reason::Storm { .. }).then_some(load.rule.storm);
+    let storm = storm.map(|known| known.filter(|storm| storm.until > draft.now));
+    let storm_until = storm.map(|known| Storm { since: known.map_or(draft.now, |storm| storm.since), until });
+    // A heal that a limit holds keeps its place in the queue; the end of an action, or the hour, frees it.
+    let look_again_at = full.is_none().then_some(until);
+    if draft.heal.reason.is_same_hold(&reason) {
+        // Its row is not written again only to say the same.
+        return Plan { full, look_again_at, storm: storm_until, ..Plan::nothing(reason) };
     }
-    if !saturated {
+    if full.is_none() {
         draft.heal.phase = Phase::Pending { due_at: until, unreachable_since };
     }
-    if is_news {
-        draft.tell("held", reason.clone(), AUTOHEAL);
-    }
+    draft.tell("held", reason.clone(), AUTOHEAL);
     draft.heal.reason = reason;
-    Plan { saturated, ..draft.into_plan() }
+    if storm == Some(None) {
+        draft.notify(MessageKind::Storm);
+    }
+    Plan { full, look_again_at, storm: storm_until, ..draft.into_plan() }
 }
 
 fn shadow(draft: &mut Draft<'_>, verdict: &Verdict) {

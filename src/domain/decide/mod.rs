@@ -23,7 +23,8 @@ use super::instruction::Instruction;
 use super::message::Channel;
 use super::plan::Plan;
 use super::reason::Reason;
-use super::rule::{HealRequest, RulePolicy};
+use super::rule::HealRequest;
+use super::rule_policy::RulePolicies;
 use draft::Draft;
 
 pub use draft::AUTOHEAL;
@@ -33,8 +34,8 @@ pub use draft::AUTOHEAL;
 pub struct Policy {
     /// Limits over all rules.
     pub limits: Limits,
-    /// What holds for each rule, by name. A heal of a rule that is no longer there is bound by the limits over all only.
-    pub rules: BTreeMap<String, RulePolicy>,
+    /// What holds for each rule. A heal of a rule that is no longer there is bound by the limits over all only.
+    pub rules: RulePolicies,
     /// The channels of each receiver, by receiver name.
     pub receivers: BTreeMap<String, Vec<Channel>>,
     /// What Alertmanager last said; `None` when it is not asked.

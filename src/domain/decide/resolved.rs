@@ -96,8 +96,12 @@ fn all_resolved(draft: &mut Draft<'_>, last: Fingerprint) {
     match draft.heal.phase.clone() {
         Phase::Pending { .. } | Phase::AwaitingApproval { .. } if draft.heal.has_acted() => draft.verify(),
         Phase::Pending { .. } | Phase::AwaitingApproval { .. } => {
+            let was_storm = matches!(draft.heal.reason, Reason::Storm { .. });
             draft.end(Outcome::Recovered, Reason::ResolvedBeforeActing);
-            draft.notify(MessageKind::Recovered);
+            // A storm is told once; its end would be told as often as it has targets.
+            if !was_storm {
+                draft.notify(MessageKind::Recovered);
+            }
         }
         Phase::Verifying { .. } if is_notify_only => {
             draft.end(Outcome::Recovered, Reason::AlertResolved { alert: last });

@@ -15,6 +15,7 @@ use crate::domain::heal::{HealStep, Outcome, Phase};
 use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rule::{Mode, VerifyPolicy};
 
+mod holds;
 mod people;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -27,6 +28,7 @@ struct World {
     told: Vec<(MessageKind, String)>,
     started: usize,
     cancelled: usize,
+    storm: Option<crate::domain::guard::Storm>,
     ids: u128,
     load: Load,
 }
@@ -45,6 +47,7 @@ impl World {
             told: Vec::new(),
             started: 0,
             cancelled: 0,
+            storm: None,
             ids: 0,
             load: Load::default(),
         }
@@ -104,6 +107,7 @@ impl World {
             self.told.extend(message.channels.into_iter().map(|channel| (message.kind, channel.name)));
         }
         self.started += usize::from(plan.start_action);
+        self.storm = plan.storm.or(self.storm);
         self.cancelled += usize::from(plan.cancel_action);
         if let Some(heal) = plan.heal {
             assert!(heal.outcome().is_some() || heal.due_at().is_some(), "ended or due: {heal:?}");

@@ -1,5 +1,7 @@
 //! One table for each guard.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::*;
@@ -7,6 +9,9 @@ use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use crate::domain::heal::{Approval, Phase};
 use crate::domain::pause::{AlertMatchers, PauseId, PauseScope};
+use crate::domain::rule::Mode;
+use crate::domain::rule_policy::{RuleLimits, StormLimit};
+use crate::domain::time_interval::{Period, Schedule, TimeInterval, Times};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -52,7 +57,11 @@ fn heal() -> Heal {
 
 /// What the guards say: `allow`, or the word for their no and until when it holds.
 fn said(heal: &Heal, limits: Limits, load: &Load) -> String {
-    match ask(&Situation { heal, limits, load, now: at(NOW) }) {
+    said_under(&RulePolicy::default(), heal, limits, load)
+}
+
+fn said_under(rule: &RulePolicy, heal: &Heal, limits: Limits, load: &Load) -> String {
+    match ask(&Situation { heal, limits, rule: Some(rule), load, now: at(NOW) }) {
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Hold { until, reason } => {
             assert!(reason.is_hold(), "{reason:?} must count as a hold");
@@ -132,4 +141,221 @@ fn who_asks_first_waits_for_leave_for_this_very_step() {
     ] {
         assert_eq!(said(&heal, Limits::default(), &Load::default()), expected, "{name}");
     }
+}
+
+#[test]
+fn a_rule_has_limits_of_its_own_beside_those_over_all_rules() {
+    let policy = |concurrent, per_hour| RulePolicy {
+        limits: RuleLimits { concurrent, per_hour, storm: None },
+        ..RulePolicy::default()
+    };
+    let load = |acting, started| Load {
+        rule: RuleLoad {
+            acting,
+            started_last_hour: started,
+            oldest_start: Some(at(NOW - 3000)),
+            ..RuleLoad::default()
+        },
+        ..Load::default()
+    };
+    for (name, rule, load, expected) in [
+        ("no limits", policy(None, None), load(99, 99), "allow"),
+        ("below both", policy(Some(2), Some(3)), load(1, 2), "allow"),
+        ("as many run as may", policy(Some(2), Some(3)), load(2, 0), "hold 1"),
+        ("as many began as may", policy(Some(2), Some(3)), load(0, 3), "hold 600"),
+        ("the hour lasts longer", policy(Some(2), Some(3)), load(2, 3), "hold 600"),
+    ] {
+        assert_eq!(said_under(&rule, &heal(), Limits::default(), &load), expected, "{name}");
+    }
+    let full = Load { acting: 10, ..load(0, 0) };
+    assert_eq!(said_under(&policy(Some(2), None), &heal(), Limits::default(), &full), "hold 1", "both must allow");
+}
+
+#[test]
+fn a_storm_holds_what_has_not_acted_until_it_has_been_calm_for_a_while() {
+    let minutes = Duration::from_mins;
+    let limit = StormLimit { targets: 2, within: minutes(2), hold: minutes(15) };
+    let rule =
+        RulePolicy { limits: RuleLimits { storm: Some(limit), ..RuleLimits::default() }, ..RulePolicy::default() };
+    let load = |seconds_ago: &[i64], storm: Option<(i64, i64)>| Load {
+        rule: RuleLoad {
+            sightings: seconds_ago.iter().map(|ago| at(NOW - ago)).collect(),
+            storm: storm.map(|(since, until)| Storm { since: at(NOW + since), until: at(NOW + until) }),
+            ..RuleLoad::default()
+        },
+        ..Load::default()
+    };
+    let acted = Heal { first_attempt_at: Some(at(NOW - 10)), ..heal() };
+    // The window of 120 s and the hold of 900 s count from the oldest of the three that made it a storm.
+    for (name, heal, load, expected) in [
+        ("quiet", heal(), load(&[], None), "allow"),
+        ("as many as may be", heal(), load(&[0, 10], None), "allow"),
+        ("one more", heal(), load(&[0, 10, 20], None), "hold 1000"),
+        ("a heal that has acted goes on", acted, load(&[0, 10, 20], None), "allow"),
+        ("just too far apart", heal(), load(&[0, 60, 120], None), "allow"),
+        ("just within", heal(), load(&[0, 60, 119], None), "hold 901"),
+        ("calm for a while", heal(), load(&[500, 510, 520], None), "hold 500"),
+        ("calm for long enough", heal(), load(&[1000, 1010, 1020], None), "allow"),
+        ("a late one does not hide an earlier storm", heal(), load(&[0, 500, 510, 520], None), "hold 500"),
+        ("known although its sightings were seen again", heal(), load(&[0], Some((-600, 300))), "hold 300"),
+        ("known and over", heal(), load(&[0], Some((-600, 0))), "allow"),
+        ("a clock that went back", heal(), load(&[], Some((3000, 9000))), "hold 1020"),
+    ] {
+        assert_eq!(said_under(&rule, &heal, Limits::default(), &load), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_rule_is_blocked_while_another_alert_fires() {
+    let matchers = |text: &str| AlertMatchers::parse(vec![text.to_owned()]).unwrap();
+    let rule = RulePolicy {
+        blocked_by: vec![matchers("alertname=NodeDown, severity=critical"), matchers("alertname=Maintenance")],
+        ..RulePolicy::default()
+    };
+    let fires = |name: &str, severity: &str| {
+        let labels = [("alertname", name), ("severity", severity)];
+        let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Labels>();
+        Blocker { fingerprint: Fingerprint::of(&labels), labels, seen_at: at(NOW - 5) }
+    };
+    let own = Blocker { fingerprint: heal().alerts[0].fingerprint, ..fires("Maintenance", "") };
+    for (name, blockers, expected) in [
+        ("nothing else fires", vec![], "allow"),
+        ("something else fires", vec![fires("Latency", "critical")], "allow"),
+        ("half of what blocks", vec![fires("NodeDown", "warning")], "allow"),
+        ("what blocks", vec![fires("Latency", ""), fires("NodeDown", "critical")], "hold 15"),
+        ("the other one", vec![fires("Maintenance", "")], "hold 15"),
+        ("its own alert", vec![own], "allow"),
+    ] {
+        let load = Load { blockers: blockers.into(), ..Load::default() };
+        assert_eq!(said_under(&rule, &heal(), Limits::default(), &load), expected, "{name}");
+        assert_eq!(said(&heal(), Limits::default(), &load), "allow", "{name}, for a rule that nothing blocks");
+    }
+}
+
+#[test]
+fn a_rule_acts_within_its_active_times_and_outside_of_its_muted_ones() {
+    // Now is 02:46:40 in UTC.
+    let interval = |name: &str, start: &str, end: &str| {
+        let times = Times::parse(start, end).unwrap();
+        let period = Period { times: Some(vec![times]), ..Period::always(jiff::tz::TimeZone::UTC) };
+        Arc::new(TimeInterval { name: name.to_owned(), periods: vec![period] })
+    };
+    let night = interval("night", "01:00", "03:00");
+    let day = interval("day", "08:00", "16:00");
+    let under = |active: &[&Arc<TimeInterval>], mute: &[&Arc<TimeInterval>]| {
+        let list = |list: &[&Arc<TimeInterval>]| list.iter().map(|interval| Arc::clone(interval)).collect();
+        RulePolicy { schedule: Schedule { active: list(active), mute: list(mute) }, ..RulePolicy::default() }
+    };
+    for (name, rule, expected) in [
+        ("always", under(&[], &[]), "allow"),
+        ("active now", under(&[&night], &[]), "allow"),
+        ("active later", under(&[&day], &[]), "hold 18800"),
+        ("muted now", under(&[], &[&night]), "hold 800"),
+        ("muted later", under(&[], &[&day]), "allow"),
+        ("never, looked at once a day", under(&[&night], &[&night]), "hold 86400"),
+    ] {
+        assert_eq!(said_under(&rule, &heal(), Limits::default(), &Load::default()), expected, "{name}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one arm for each guard")]
+fn the_order_is_people_then_times_then_leave_then_limits_then_what_else_fires() {
+    let minute = Duration::from_mins(1);
+    let storm = Some(StormLimit { targets: 1, within: minute, hold: minute });
+    let blocked_by = vec![AlertMatchers::parse(vec!["alertname=NodeDown".to_owned()]).unwrap()];
+    let always =
+        Arc::new(TimeInterval { name: "always".to_owned(), periods: vec![Period::always(jiff::tz::TimeZone::UTC)] });
+    let mut rule = RulePolicy {
+        schedule: Schedule { active: vec![], mute: vec![always] },
+        limits: RuleLimits { concurrent: Some(1), per_hour: Some(1), storm },
+        blocked_by,
+        ..RulePolicy::default()
+    };
+    let labels = Labels::from([("alertname".to_owned(), "NodeDown".to_owned())]);
+    let blocker = Blocker { fingerprint: Fingerprint::of(&labels), labels, seen_at: at(NOW) };
+    let mut load = Load {
+        pauses: [pause(PauseScope::All, 60)].into(),
+        acting: 1,
+        target_holder: Some((HealId(Uuid::nil()), at(NOW + 30))),
+        started_last_hour: 1,
+        oldest_start: None,
+        rule: RuleLoad {
+            acting: 1,
+            started_last_hour: 1,
+            oldest_start: None,
+            sightings: [at(NOW), at(NOW)].into(),
+            storm: None,
+        },
+        blockers: [blocker].into(),
+    };
+    let limits = Limits { concurrent: 1, per_hour: 1 };
+    let mut heal = Heal { mode: Mode::Ask, ..heal() };
+    let mut said = Vec::new();
+    // Each danger is taken away as soon as it has been named.
+    loop {
+        let word = match ask(&Situation { heal: &heal, limits, rule: Some(&rule), load: &load, now: at(NOW) }) {
+            Verdict::Ask => {
+                heal.mode = Mode::Act;
+                "ask"
+            }
+            Verdict::Hold { reason, .. } => match reason {
+                Reason::Paused { .. } => {
+                    load.pauses = [].into();
+                    "paused"
+                }
+                Reason::Muted { .. } => {
+                    rule.schedule = Schedule::default();
+                    "muted"
+                }
+                Reason::TargetBusy { .. } => {
+                    load.target_holder = None;
+                    "target busy"
+                }
+                Reason::HourlyLimit { .. } => {
+                    load.started_last_hour = 0;
+                    "per hour"
+                }
+                Reason::ConcurrentLimit { .. } => {
+                    load.acting = 0;
+                    "concurrent"
+                }
+                Reason::RuleHourlyLimit { .. } => {
+                    load.rule.started_last_hour = 0;
+                    "per hour of the rule"
+                }
+                Reason::RuleConcurrentLimit { .. } => {
+                    load.rule.acting = 0;
+                    "concurrent of the rule"
+                }
+                Reason::Storm { .. } => {
+                    load.rule.sightings = [].into();
+                    "storm"
+                }
+                Reason::BlockedBy { .. } => {
+                    load.blockers = [].into();
+                    "blocked"
+                }
+                other => panic!("{other:?}"),
+            },
+            Verdict::Expired { at } => panic!("expired at {at}"),
+            Verdict::Allow(_) => break,
+        };
+        said.push(word);
+    }
+    assert_eq!(
+        said,
+        [
+            "paused",
+            "muted",
+            "ask",
+            "target busy",
+            "per hour",
+            "concurrent",
+            "per hour of the rule",
+            "concurrent of the rule",
+            "storm",
+            "blocked"
+        ]
+    );
 }

@@ -40,6 +40,7 @@ const fn words(kind: MessageKind) -> &'static str {
         MessageKind::ApprovalNeeded => "waiting for an approval",
         MessageKind::Expired => "in need of a human: nobody approved in time",
         MessageKind::Cancelled => "cancelled",
+        MessageKind::Storm => "in need of a human: storm, nothing new starts",
     }
 }
 

@@ -243,7 +243,11 @@ fn trouble(heal: &Heal) -> &str {
 
 const fn tone(kind: MessageKind) -> Tone {
     match kind {
-        MessageKind::Exhausted | MessageKind::Suppressed | MessageKind::Expired | MessageKind::Firing => Tone::Danger,
+        MessageKind::Exhausted
+        | MessageKind::Suppressed
+        | MessageKind::Expired
+        | MessageKind::Storm
+        | MessageKind::Firing => Tone::Danger,
         MessageKind::Started | MessageKind::AttemptFailed | MessageKind::ApprovalNeeded | MessageKind::Cancelled => {
             Tone::Warning
         }
@@ -272,6 +276,7 @@ fn headline(message: &Message) -> String {
         MessageKind::Exhausted => format!("A human is needed: {name} on {}: {}.", heal.target, heal.reason),
         MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
         MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
+        MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
         MessageKind::Expired => format!("A human is needed for {name} on {}: {}.", heal.target, heal.reason),
         MessageKind::Cancelled => format!("autoheal stopped its work on {name}: {}.", heal.reason),
         MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),

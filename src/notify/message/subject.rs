@@ -73,6 +73,7 @@ fn outcome(message: &Message) -> String {
         MessageKind::Suppressed => "human needed, autoheal did not act".to_owned(),
         MessageKind::ApprovalNeeded => "approval needed".to_owned(),
         MessageKind::Expired => "human needed, nobody approved in time".to_owned(),
+        MessageKind::Storm => "human needed, storm: nothing new starts".to_owned(),
         MessageKind::Cancelled => "cancelled by a person".to_owned(),
         MessageKind::Firing | MessageKind::Resolved => String::new(),
     }

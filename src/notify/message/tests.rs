@@ -157,7 +157,7 @@ fn message(kind: MessageKind) -> Message {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
-        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled => {
+        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled | MessageKind::Storm => {
             unreachable!("not among the kinds whose texts are shown here")
         }
         MessageKind::Resolved => {

@@ -1,19 +1,19 @@
 //! What time and the engine bring: heals that fall due, events of one heal, leases.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use uuid::Uuid;
 
-use super::apply::{Applied, Errand, LEASE, earlier, id_text, later};
-use super::session::{Session, decode_heal, millis, millis_up, timestamp, unreadable};
+use super::apply::{Applied, Errand, LEASE, id_text, later};
+use super::load::{Running, Surroundings};
+use super::session::{Session, decode_heal, encode, millis, millis_up, timestamp, unreadable};
 use crate::domain::decide::{Event, Policy, Snapshot};
-use crate::domain::guard::Load;
+use crate::domain::guard::{Full, Load};
 use crate::domain::heal::{AttemptId, Heal, HealId};
 use crate::domain::instruction::Instruction;
-use crate::domain::pause::Pause;
 use crate::domain::reason::Reason;
 use crate::store::{Advanced, Instructed, StoreError};
 
@@ -24,76 +24,115 @@ pub(super) const OPEN_STATES: [&str; 4] = ["acting", "verifying", "awaiting_appr
 /// Heals looked up at a time. While limits hold the first that waits, every delivery asks for it again; finding all the
 /// others with it would take the writer's time from the deliveries.
 const PORTION: u32 = 8;
-/// The window of the limits per hour.
-const HOUR: Duration = Duration::from_hours(1);
 /// When to look again at a heal that was due and yet did not change, or that waits for room: soon, but not in a busy loop.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// When to look again at a heal that cannot be read or written: one such heal must not keep the others waiting.
 const LOOK_AGAIN_AFTER_ERROR: Duration = Duration::from_mins(5);
 
-/// What runs and ran, over all heals.
+/// Which pending heals are not asked, because a limit is reached for them.
 #[derive(Default)]
-struct Running {
-    acting: u32,
-    started_last_hour: u32,
-    oldest_start: Option<Timestamp>,
-    pauses: Arc<[Pause]>,
+struct Reached {
+    /// The limits over all rules: only heals that merely record what would be done are asked.
+    everything: bool,
+    /// Rules that reached their own.
+    rules: BTreeSet<String>,
+}
+
+impl Reached {
+    fn any(&self) -> bool {
+        self.everything || !self.rules.is_empty()
+    }
+
+    /// Whether a waiting heal of this rule need not be asked.
+    fn holds_back(&self, policy: &Policy, rule: &str) -> bool {
+        let is_shadow = || policy.rules.shadows().iter().any(|name| name == rule);
+        self.rules.contains(rule) || self.everything && !is_shadow()
+    }
+
+    /// Which waiting heals to look for.
+    fn filter(&self, policy: &Policy) -> Filter {
+        if self.everything {
+            let shadows = policy.rules.shadows().iter().filter(|rule| !self.rules.contains(*rule));
+            return Filter::Only(shadows.cloned().collect());
+        }
+        if self.rules.is_empty() { Filter::None } else { Filter::Without(self.rules.iter().cloned().collect()) }
+    }
+}
+
+/// Which heals of a state are looked for.
+enum Filter {
+    /// All.
+    None,
+    /// Those of these rules.
+    Only(Vec<String>),
+    /// Those of other rules.
+    Without(Vec<String>),
 }
 
 impl Session {
     /// Decides on heals that are due: first those whose end may make room, then those that wait for room.
     pub(super) fn advance_due(&self, policy: &Policy, limit: u32, now: Timestamp) -> Result<Advanced, StoreError> {
         let mut advanced = Advanced::default();
-        let mut saturated = false;
+        let mut reached = Reached::default();
         let mut room = limit;
-        let pauses: Arc<[Pause]> = self.active_pauses(now)?.into();
-        'states: for state in OPEN_STATES {
+        let around = self.surroundings(policy, now)?;
+        for state in OPEN_STATES {
+            // What a limit holds back keeps its place, and nothing is written for it; the others are asked.
+            let held_back = |reached: &Reached| if state == WAITING { reached.filter(policy) } else { Filter::None };
             while room > 0 {
-                let due = self.due_heals(state, room.min(PORTION), now)?;
+                let due = self.due_heals(state, &held_back(&reached), room.min(PORTION), now)?;
                 if due.is_empty() {
                     break;
                 }
                 room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
                 // Read anew each time, because attempts that ended above gave back what those below ask for.
-                let mut running = self.running(&pauses, now)?;
-                for id in due {
-                    saturated |= self.advance_one(policy, id, &mut running, &mut advanced, now)?;
-                    if saturated && state == WAITING {
-                        // The others wait for the same; each keeps its place, and nothing is written for them.
-                        break 'states;
+                let mut running = self.running(now)?;
+                for (id, rule) in due {
+                    if reached.holds_back(policy, &rule) && state == WAITING {
+                        continue;
+                    }
+                    match self.advance_one(policy, id, &around, &mut running, &mut advanced, now)? {
+                        Some(Full::Everything) if !reached.everything => reached.everything = true,
+                        // Also a heal that acts although its rule, reloaded, only records: it must not be asked for ever.
+                        Some(_) => drop(reached.rules.insert(rule)),
+                        None => {}
                     }
                 }
             }
         }
-        advanced.next_due = self.next_due(saturated, now)?;
+        advanced.next_due = self.next_due(reached.any(), now)?;
         Ok(advanced)
     }
 
-    /// Decides on one due heal; answers whether no further heal may begin to act now.
+    /// Decides on one due heal; answers which limit it found reached.
     fn advance_one(
         &self,
         policy: &Policy,
         id: HealId,
+        around: &Surroundings,
         running: &mut Running,
         advanced: &mut Advanced,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let applied = match self.apart(|session| session.advance(policy, id, running, now)) {
+    ) -> Result<Option<Full>, StoreError> {
+        let applied = match self.apart(|session| session.advance(policy, id, around, running, now)) {
             Ok(applied) => applied,
             Err(error) if self.gave_up() => return Err(error),
             Err(error) => {
                 tracing::error!(heal = %id, %error, again_in = ?LOOK_AGAIN_AFTER_ERROR, "a due heal cannot go on");
                 self.postpone(id, later(now, LOOK_AGAIN_AFTER_ERROR))?;
-                return Ok(false);
+                return Ok(None);
             }
         };
-        let Applied { heal, changed, errand, saturated, .. } = applied;
+        let Applied { heal, changed, errand, full, look_again_at, storm, .. } = applied;
+        if let Some(heal) = &heal {
+            running.note_storm(&heal.rule, storm);
+        }
         match heal {
             Some(heal) if changed => {
                 match errand {
                     Some(Errand::Start) => {
                         // The next heal's guards must see what this one took.
-                        *running = self.running(&running.pauses, now)?;
+                        *running = self.running(now)?;
                         advanced.to_start.push(heal.clone());
                     }
                     Some(Errand::Stop) => advanced.to_cancel.push(heal.clone()),
@@ -101,19 +140,26 @@ impl Session {
                 }
                 advanced.changed.push(heal);
             }
-            _ if saturated => {}
+            _ if full.is_some() => {}
             // The document knows when it is due, should the column have been moved before that.
             heal => {
-                let due_at = heal.and_then(|heal| heal.due_at()).map_or(0, millis_up);
+                let due_at = look_again_at.or_else(|| heal?.due_at()).map_or(0, millis_up);
                 self.postpone(id, due_at.max(later(now, LOOK_AGAIN)))?;
             }
         }
-        Ok(saturated)
+        Ok(full)
     }
 
-    fn advance(&self, policy: &Policy, id: HealId, running: &Running, now: Timestamp) -> Result<Applied, StoreError> {
+    fn advance(
+        &self,
+        policy: &Policy,
+        id: HealId,
+        around: &Surroundings,
+        running: &mut Running,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
         let heal = self.read_heal(id)?;
-        let load = self.load(heal.as_ref(), running)?;
+        let load = self.load(policy, heal.as_ref(), around, running, now)?;
         let event = Event::Due { new_attempt: AttemptId(self.fresh_id(now)) };
         self.transition(policy, Snapshot { heal, load, ..Snapshot::default() }, event, now)
     }
@@ -128,7 +174,10 @@ impl Session {
     ) -> Result<(Option<Heal>, Reason), StoreError> {
         let heal = self.read_heal(id)?;
         let load = match event {
-            Event::Due { .. } => self.load(heal.as_ref(), &self.running(&self.active_pauses(now)?.into(), now)?)?,
+            Event::Due { .. } => {
+                let around = self.surroundings(policy, now)?;
+                self.load(policy, heal.as_ref(), &around, &mut self.running(now)?, now)?
+            }
             _ => Load::default(),
         };
         let applied = self.transition(policy, Snapshot { heal, load, ..Snapshot::default() }, event, now)?;
@@ -192,27 +241,49 @@ impl Session {
         Ok(())
     }
 
-    fn due_heals(&self, state: &str, limit: u32, now: Timestamp) -> Result<Vec<HealId>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT id FROM heal WHERE state = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3")?;
-        let mut rows = statement.query(params![state, millis(now), limit])?;
+    fn due_heals(
+        &self,
+        state: &str,
+        filter: &Filter,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<(HealId, String)>, StoreError> {
+        // The index holds the rule as well, so that passing over those of a rule that reached its limit reads no heal.
+        let mut statement = self.connection.prepare_cached(match filter {
+            Filter::None => {
+                "SELECT id, rule FROM heal WHERE state = ?1 AND due_at <= ?2 AND ?4 IS NULL ORDER BY due_at LIMIT ?3"
+            }
+            Filter::Only(_) => {
+                "SELECT id, rule FROM heal WHERE state = ?1 AND due_at <= ?2
+                 AND rule IN (SELECT value FROM json_each(?4)) ORDER BY due_at LIMIT ?3"
+            }
+            Filter::Without(_) => {
+                "SELECT id, rule FROM heal WHERE state = ?1 AND due_at <= ?2
+                 AND rule NOT IN (SELECT value FROM json_each(?4)) ORDER BY due_at LIMIT ?3"
+            }
+        })?;
+        let rules = match filter {
+            Filter::None => None,
+            Filter::Only(rules) | Filter::Without(rules) => Some(encode(rules)?),
+        };
+        let mut rows = statement.query(params![state, millis(now), limit, rules])?;
         let mut due = Vec::new();
         while let Some(row) = rows.next()? {
-            due.push(heal_id(row, 0)?);
+            due.push((heal_id(row, 0)?, row.get(1)?));
         }
         Ok(due)
     }
 
-    /// When the next heal is due. While no heal may begin, those that wait for that are asked again after a pause:
-    /// the end of an action asks them sooner, but a limit can also be raised without any action ending.
-    fn next_due(&self, saturated: bool, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT MIN(due_at) FROM heal WHERE state = ?1 AND due_at IS NOT NULL")?;
-        let mut next: Option<i64> = None;
+    /// When the next heal is due. While a limit is reached, those that wait for it are asked again after a pause: the end
+    /// of an action asks them sooner, but a limit can also be raised without any action ending.
+    fn next_due(&self, is_held_back: bool, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT MIN(due_at) FROM heal WHERE state = ?1 AND due_at IS NOT NULL AND due_at > ?2")?;
+        let mut next = is_held_back.then(|| later(now, LOOK_AGAIN));
         for state in OPEN_STATES {
-            let due: Option<i64> = statement.query_row([state], |row| row.get(0))?;
-            let due = due.map(|due| if saturated && state == WAITING { due.max(later(now, LOOK_AGAIN)) } else { due });
+            let after = if is_held_back && state == WAITING { millis(now) } else { i64::MIN };
+            let due: Option<i64> = statement.query_row(params![state, after], |row| row.get(0))?;
             next = next.into_iter().chain(due).min();
         }
         next.map(timestamp).transpose()
@@ -221,38 +292,6 @@ impl Session {
     fn postpone(&self, id: HealId, due_at: i64) -> Result<(), StoreError> {
         self.execute("UPDATE heal SET due_at = ?2 WHERE id = ?1 AND due_at < ?2", params![id_text(id.0), due_at])?;
         Ok(())
-    }
-
-    fn running(&self, pauses: &Arc<[Pause]>, now: Timestamp) -> Result<Running, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT (SELECT COUNT(*) FROM heal WHERE action_target IS NOT NULL), COUNT(*), MIN(started_at)
-             FROM attempt WHERE started_at > ?1",
-        )?;
-        let (acting, started_last_hour, oldest): (u32, u32, Option<i64>) =
-            statement.query_row([earlier(now, HOUR)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let oldest_start = oldest.map(timestamp).transpose()?;
-        Ok(Running { acting, started_last_hour, oldest_start, pauses: Arc::clone(pauses) })
-    }
-
-    fn load(&self, heal: Option<&Heal>, running: &Running) -> Result<Load, StoreError> {
-        let target_holder = match heal.and_then(|heal| Some((heal.id, heal.current_step()?))) {
-            Some((id, step)) => self.target_holder(id, step.action.target().as_str())?,
-            None => None,
-        };
-        let Running { acting, started_last_hour, oldest_start, ref pauses } = *running;
-        Ok(Load { pauses: Arc::clone(pauses), acting, target_holder, started_last_hour, oldest_start })
-    }
-
-    /// The other heal that acts on a target, and when its attempt ends at the latest.
-    fn target_holder(&self, id: HealId, target: &str) -> Result<Option<(HealId, Timestamp)>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT id, due_at FROM heal WHERE action_target = ?1 AND id <> ?2")?;
-        let holder: Option<(String, i64)> =
-            statement.query_row(params![target, id_text(id.0)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((holder, due_at)) = holder else { return Ok(None) };
-        let holder = holder.parse().map_err(|error| unreadable("heal's identity", &error))?;
-        let deadline = earlier(timestamp(due_at)?, Heal::WATCHDOG_GRACE);
-        Ok(Some((HealId(holder), timestamp(deadline)?)))
     }
 }
 

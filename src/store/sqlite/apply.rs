@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::session::{Session, decode_heal, encode, millis, millis_up};
 use crate::domain::action::Target;
 use crate::domain::decide::{Event, Policy, Snapshot};
+use crate::domain::guard::{Full, Storm};
 use crate::domain::heal::{Heal, HealId, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::{Plan, PlannedMessage};
@@ -37,8 +38,12 @@ pub(super) struct Applied {
     pub(super) changed: bool,
     /// What is to be done about the current attempt's action after the commit.
     pub(super) errand: Option<Errand>,
-    /// See [`Plan::saturated`].
-    pub(super) saturated: bool,
+    /// See [`Plan::full`].
+    pub(super) full: Option<Full>,
+    /// See [`Plan::look_again_at`].
+    pub(super) look_again_at: Option<Timestamp>,
+    /// See [`Plan::storm`].
+    pub(super) storm: Option<Storm>,
     pub(super) reason: Reason,
 }
 
@@ -60,15 +65,24 @@ impl Session {
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
         let plan = (self.decide)(policy, &snapshot, event, now);
-        self.write_plan(snapshot.heal, plan, now)
+        self.write_plan(policy, snapshot.heal, plan, now)
     }
 
-    fn write_plan(&self, before: Option<Heal>, plan: Plan, now: Timestamp) -> Result<Applied, StoreError> {
-        let Plan { heal, episodes, messages, start_action, cancel_action, saturated, reason } = plan;
+    fn write_plan(
+        &self,
+        policy: &Policy,
+        before: Option<Heal>,
+        plan: Plan,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let Plan { heal, episodes, messages, start_action, cancel_action, full, look_again_at, storm, reason } = plan;
         let changed = heal.is_some() || !episodes.is_empty();
         if let Some(heal) = &heal {
             let is_new = before.as_ref().is_none_or(|before| before.id != heal.id);
             self.write_heal(heal, is_new, start_action, now)?;
+            if is_new {
+                self.note_sighting(policy, heal, now)?;
+            }
             for message in &messages {
                 self.write_message(message, heal, now)?;
             }
@@ -81,8 +95,11 @@ impl Session {
         for episode in &episodes {
             self.write_episode(episode)?;
         }
+        if let (Some(storm), Some(heal)) = (storm, heal.as_ref().or(before.as_ref())) {
+            self.write_storm(&heal.rule, storm)?;
+        }
         let errand = if start_action { Some(Errand::Start) } else { cancel_action.then_some(Errand::Stop) };
-        Ok(Applied { heal: heal.or(before), changed, errand, saturated, reason })
+        Ok(Applied { heal: heal.or(before), changed, errand, full, look_again_at, storm, reason })
     }
 
     fn write_heal(&self, heal: &Heal, is_new: bool, start_action: bool, now: Timestamp) -> Result<(), StoreError> {

@@ -22,7 +22,11 @@ impl Session {
         now: Timestamp,
     ) -> Result<Vec<Decision>, StoreError> {
         let mut decisions = Vec::new();
+        let watches_blockers = policy.rules.has_blockers();
         for sighting in sightings {
+            if watches_blockers {
+                self.note_blocker(policy, &sighting.alert, now)?;
+            }
             match sighting.alert.status {
                 AlertStatus::Firing => self.ingest_firing(policy, sighting, now, &mut decisions)?,
                 AlertStatus::Resolved => self.ingest_resolved(policy, sighting, now, &mut decisions)?,

@@ -12,6 +12,7 @@ mod checkpoint;
 mod durable;
 mod episodes;
 mod ingest;
+mod load;
 mod open;
 mod outbox;
 mod pauses;
@@ -146,8 +147,12 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<Decision>, StoreError> {
         // A firing alert that no rule matches asks for nothing; a resolve may still matter to a heal of a former rule.
-        let asks_nothing =
-            |sighting: &Sighting| sighting.requests.is_empty() && sighting.alert.status == AlertStatus::Firing;
+        // What another rule must not act beside matters, too.
+        let asks_nothing = |sighting: &Sighting| {
+            sighting.requests.is_empty()
+                && sighting.alert.status == AlertStatus::Firing
+                && !policy.rules.is_blocker(&sighting.alert.labels)
+        };
         if sightings.iter().all(asks_nothing) && !self.writer.is_closed() {
             return Ok(Vec::new());
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use autoheal::domain::rule::{ApprovalPolicy, Mode};
+use autoheal::domain::rule::Mode;
+use autoheal::domain::rule_policy::{ApprovalPolicy, RuleLimits, StormLimit};
 use insta::assert_snapshot;
 
 use super::{load, told};
@@ -25,11 +26,11 @@ rules:
     let policies = config.rules.policies();
     assert_eq!(config.rules.rules()[0].mode, Mode::Ask);
     assert_eq!(
-        policies["plain"].approval,
+        policies.get("plain").unwrap().approval,
         ApprovalPolicy { expires_after: Duration::from_mins(30), approvers: vec![] }
     );
     assert_eq!(
-        policies["named"].approval,
+        policies.get("named").unwrap().approval,
         ApprovalPolicy { expires_after: Duration::from_mins(5), approvers: vec!["ann".into(), "bob".into()] }
     );
 }
@@ -80,4 +81,90 @@ rules:
     15 |   approval: {approvers: [ann]}
        |             ^^^^^^^^^^^^^^^^^^ needs `mode: ask`
     ");
+}
+
+#[test]
+fn limits_times_and_blocking_alerts_arrive() {
+    let rules = r#"
+rules:
+- metadata: {name: a}
+  labels: {alertname: X}
+  limits: {concurrent: 1, perHour: 6, storm: {targets: 5, within: 2m, hold: 15m}}
+  activeTimes: [business-hours]
+  blockedBy: ['alertname="NodeDown", severity="critical"', alertname=Maintenance]
+  restartContainer: {name: ui}
+- metadata: {name: b}
+  labels: {alertname: X}
+  restartContainer: {name: ui}
+"#;
+    let config = "timeIntervals: [{name: business-hours, timeIntervals: [{}]}]\n";
+    let (config, _) = load(&[("autoheal.yml", config), ("rules/a.yml", rules)]).unwrap();
+    let policies = config.rules.policies();
+    let policy = policies.get("a").unwrap();
+    let storm = StormLimit { targets: 5, within: Duration::from_mins(2), hold: Duration::from_mins(15) };
+    assert_eq!(policy.limits, RuleLimits { concurrent: Some(1), per_hour: Some(6), storm: Some(storm) });
+    assert_eq!((policy.schedule.active.len(), policy.blocked_by.len()), (1, 2));
+    assert_eq!(policies.get("b").unwrap().limits, RuleLimits::default());
+    assert!(policies.has_blockers());
+}
+
+#[test]
+fn limits_that_limit_nothing_are_refused() {
+    let rules = r"
+rules:
+- metadata: {name: a}
+  labels: {alertname: X}
+  limits: {concurrent: 0, perhour: 6, storm: {targets: 0, within: 2m}}
+  restartContainer: {name: ui}
+- metadata: {name: b}
+  labels: {alertname: X}
+  limits: {storm: {hold: 1m}}
+  blockedBy: ['{}', '=x']
+  restartContainer: {name: ui}
+";
+    assert_snapshot!(told(&[("rules/a.yml", rules)]), @r#"
+    error: this number is out of range
+     --> rules/a.yml:5:24
+      |
+    5 |   limits: {concurrent: 0, perhour: 6, storm: {targets: 0, within: 2m}}
+      |                        ^ expected a whole number from 1 to 1000
+
+    error: unknown key `perhour` in `limits`
+     --> rules/a.yml:5:27
+      |
+    5 |   limits: {concurrent: 0, perhour: 6, storm: {targets: 0, within: 2m}}
+      |                           ^^^^^^^ unknown key
+      |
+      = help: did you mean `perHour`?
+
+    error: this number is out of range
+     --> rules/a.yml:5:56
+      |
+    5 |   limits: {concurrent: 0, perhour: 6, storm: {targets: 0, within: 2m}}
+      |                                                        ^ expected a whole number from 1 to 500
+
+    error: `storm` needs `targets`
+     --> rules/a.yml:9:19
+      |
+    9 |   limits: {storm: {hold: 1m}}
+      |                   ^^^^^^^^^^ `targets` is missing
+
+    error: `storm` needs `within`
+     --> rules/a.yml:9:19
+      |
+    9 |   limits: {storm: {hold: 1m}}
+      |                   ^^^^^^^^^^ `within` is missing
+
+    error: bad matcher: no matcher is given
+      --> rules/a.yml:10:16
+       |
+    10 |   blockedBy: ['{}', '=x']
+       |                ^ expected for example alertname="NodeDown"
+
+    error: bad matcher: a matcher begins with a label name
+      --> rules/a.yml:10:22
+       |
+    10 |   blockedBy: ['{}', '=x']
+       |                      ^ expected for example alertname="NodeDown"
+    "#);
 }

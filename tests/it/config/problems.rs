@@ -384,9 +384,6 @@ fn what_later_versions_bring_is_refused_by_name() {
 rules:
 - metadata: {name: later}
   labels: {alertname: X}
-  limits: {concurrent: 1}
-  activeTimes: [business-hours]
-  muteTimes: [nights]
   steps:
   - awxJob: {template: x}
   - restartContainer: {name: x}
@@ -394,9 +391,8 @@ rules:
   labels: {alertname: X}
   batchJob: {}
 ";
-    let config = "timeIntervals: [{name: business-hours, timeIntervals: [{}]}, {name: nights, timeIntervals: [{}]}]\n";
-    let text = told(&[("autoheal.yml", config), ("rules/a.yml", rules)]);
-    let refused = ["limits", "activeTimes", "muteTimes", "awxJob", "batchJob"];
+    let text = told(&[("rules/a.yml", rules)]);
+    let refused = ["awxJob", "batchJob"];
     for key in refused {
         assert!(text.contains(&format!("`{key}` is not supported by this version")), "{key}: {text}");
     }

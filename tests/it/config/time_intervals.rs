@@ -213,12 +213,6 @@ rules:
     5 | - {name: none}
       |   ^^^^^^^^^^^^ `timeIntervals` is missing
 
-    error: `activeTimes` is not supported by this version
-     --> rules/a.yml:5:3
-      |
-    5 |   activeTimes: [ofice, odd]
-      |   ^^^^^^^^^^^ leaving it out silently would change what happens
-
     error: there is no time interval `ofice`
      --> rules/a.yml:5:17
       |
@@ -226,12 +220,6 @@ rules:
       |                 ^^^^^ unknown time interval
       |
       = help: did you mean `office`?
-
-    error: `muteTimes` is not supported by this version
-     --> rules/a.yml:6:3
-      |
-    6 |   muteTimes: []
-      |   ^^^^^^^^^ leaving it out silently would change what happens
 
     error: this list of time interval names is empty
      --> rules/a.yml:6:14

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::heal::Approval;
 use crate::domain::instruction::Order;
 use crate::domain::pause::{Pause, PauseId, PauseScope};
-use crate::domain::rule::{ApprovalPolicy, RulePolicy};
+use crate::domain::rule_policy::{ApprovalPolicy, RulePolicies, RulePolicy};
 
 impl World {
     fn orders(&mut self, order: Order, by: &str) -> Reason {
@@ -29,7 +29,8 @@ fn asking(approvers: &[&str]) -> (World, HealRequest) {
     let mut world = World::new();
     let approvers = approvers.iter().map(|name| (*name).to_owned()).collect();
     let approval = ApprovalPolicy { expires_after: MINUTE, approvers };
-    world.policy.rules.insert("restart".to_owned(), RulePolicy { approval });
+    let policy = RulePolicy { approval, ..RulePolicy::default() };
+    world.policy.rules = RulePolicies::new([("restart".to_owned(), policy)]);
     (world, HealRequest { mode: Mode::Ask, ..request(vec![step(2), step(1)]) })
 }
 

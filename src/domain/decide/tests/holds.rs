@@ -1,0 +1,67 @@
+//! Stories of heals that guards hold.
+
+use super::*;
+use crate::domain::guard::{RuleLoad, Storm};
+use crate::domain::rule_policy::{RuleLimits, RulePolicies, RulePolicy, StormLimit};
+
+/// A rule for which two targets within a minute are a storm, and such a storm.
+fn stormy() -> World {
+    let mut world = World::new();
+    let storm = Some(StormLimit { targets: 1, within: MINUTE, hold: 10 * MINUTE });
+    let limits = RuleLimits { storm, ..RuleLimits::default() };
+    world.policy.rules = RulePolicies::new([("restart".to_owned(), RulePolicy { limits, ..RulePolicy::default() })]);
+    world.load.rule = RuleLoad { sightings: [world.now, world.now].into(), ..RuleLoad::default() };
+    world
+}
+
+#[test]
+fn a_storm_is_told_once_and_its_end_to_nobody() {
+    let mut world = stormy();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    let storm = Storm { since: world.now, until: world.now + 11 * MINUTE };
+    assert_eq!((world.state(), world.started, world.storm), ("pending", 0, Some(storm)));
+    assert_eq!(world.last().due_at(), Some(storm.until));
+    assert_eq!(world.kinds(), [MessageKind::Storm]);
+    world.load.rule.storm = Some(storm);
+    let told = world.last().timeline.len();
+    world.pass(MINUTE).due();
+    assert_eq!((world.kinds().len(), world.last().timeline.len()), (1, told), "asked again, it says nothing new");
+    world.resolves();
+    assert_eq!(
+        (world.state(), world.kinds().len()),
+        ("recovered", 1),
+        "a thousand targets would tell a thousand times"
+    );
+}
+
+#[test]
+fn the_next_heal_of_a_known_storm_is_held_without_a_page() {
+    let mut world = stormy();
+    world.load.rule.storm = Some(Storm { since: world.now - MINUTE, until: world.now + MINUTE });
+    world.fires(request(vec![step(1)]));
+    world.due();
+    assert_eq!((world.state(), world.kinds().len()), ("pending", 0));
+    assert_eq!(world.storm.map(|storm| storm.since), Some(world.now - MINUTE), "it is the same storm, longer");
+    assert_eq!(world.storm.map(|storm| storm.until), Some(world.now + 11 * MINUTE));
+}
+
+#[test]
+fn another_storm_after_the_first_is_told_again() {
+    let mut world = stormy();
+    world.load.rule.storm = Some(Storm { since: world.now - 60 * MINUTE, until: world.now });
+    world.fires(request(vec![step(1)]));
+    world.due();
+    assert_eq!((world.kinds(), world.storm.map(|storm| storm.since)), (vec![MessageKind::Storm], Some(world.now)));
+}
+
+#[test]
+fn what_is_held_is_looked_at_again_and_acts_only_on_what_still_fires() {
+    let mut world = stormy();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.resolves();
+    world.load = Load::default();
+    assert!(matches!(world.pass(60 * MINUTE).due(), Reason::HealEnded { outcome: Outcome::Recovered }));
+    assert_eq!(world.started, 0, "no backlog is replayed");
+}

@@ -1,0 +1,124 @@
+//! What holds for all heals of a rule: who approves, when it may act, how much, and beside what. Looked up by the rule's
+//! name at every decision, so that a reload changes it at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::alert::Labels;
+use super::pause::AlertMatchers;
+use super::rule::Mode;
+use super::time_interval::Schedule;
+
+/// What holds for all heals of one rule.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RulePolicy {
+    /// What its new heals may do on their own.
+    pub mode: Mode,
+    /// Who approves, for [`Mode::Ask`].
+    pub approval: ApprovalPolicy,
+    /// When it may act.
+    pub schedule: Schedule,
+    /// How much it may act, beside the limits over all rules.
+    pub limits: RuleLimits,
+    /// While alerts that match one of these fire it does not act.
+    pub blocked_by: Vec<AlertMatchers>,
+}
+
+/// Who may allow an action, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalPolicy {
+    /// How long an approval is waited for.
+    pub expires_after: Duration,
+    /// Names of those who may; empty means whoever may approve at all.
+    pub approvers: Vec<String>,
+}
+
+impl Default for ApprovalPolicy {
+    fn default() -> Self {
+        Self { expires_after: Duration::from_mins(30), approvers: Vec::new() }
+    }
+}
+
+/// Limits of one rule; what is not given is bound by the limits over all rules only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleLimits {
+    /// Actions that may run at once.
+    pub concurrent: Option<u32>,
+    /// Actions that may begin within any hour.
+    pub per_hour: Option<u32>,
+    /// When so many targets mean a cause that no action on them would cure.
+    pub storm: Option<StormLimit>,
+}
+
+/// Too many distinct targets within a window are a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormLimit {
+    /// So many targets are none yet; at least 1.
+    pub targets: u32,
+    /// The window.
+    pub within: Duration,
+    /// How long new heals are held after the storm has calmed.
+    pub hold: Duration,
+}
+
+impl StormLimit {
+    /// Most targets that are no storm.
+    pub const MAX_TARGETS: u32 = 500;
+
+    /// How long a sighting of a target matters.
+    #[must_use]
+    pub fn memory(&self) -> Duration {
+        self.within + self.hold
+    }
+}
+
+/// The policies of all rules.
+#[derive(Debug, Clone, Default)]
+pub struct RulePolicies {
+    by_name: BTreeMap<String, RulePolicy>,
+    /// Every alert that blocks some rule.
+    blockers: Vec<AlertMatchers>,
+    /// Names of the rules that only record.
+    shadows: Vec<String>,
+}
+
+impl RulePolicies {
+    /// Puts them together.
+    #[must_use]
+    pub fn new(policies: impl IntoIterator<Item = (String, RulePolicy)>) -> Self {
+        let by_name: BTreeMap<_, _> = policies.into_iter().collect();
+        let mut blockers: Vec<AlertMatchers> = Vec::new();
+        for matchers in by_name.values().flat_map(|policy| &policy.blocked_by) {
+            if !blockers.contains(matchers) {
+                blockers.push(matchers.clone());
+            }
+        }
+        let shadows = by_name.iter().filter(|(_, policy)| policy.mode == Mode::Shadow);
+        let shadows = shadows.map(|(name, _)| name.clone()).collect();
+        Self { by_name, blockers, shadows }
+    }
+
+    /// The policy of a rule; `None` when the rule is no longer there.
+    #[must_use]
+    pub fn get(&self, rule: &str) -> Option<&RulePolicy> {
+        self.by_name.get(rule)
+    }
+
+    /// Whether any rule asks what else fires.
+    #[must_use]
+    pub const fn has_blockers(&self) -> bool {
+        !self.blockers.is_empty()
+    }
+
+    /// Whether an alert blocks some rule while it fires.
+    #[must_use]
+    pub fn is_blocker(&self, labels: &Labels) -> bool {
+        self.blockers.iter().any(|matchers| matchers.matches(labels))
+    }
+
+    /// Names of the rules that only record. They wait for nothing.
+    #[must_use]
+    pub fn shadows(&self) -> &[String] {
+        &self.shadows
+    }
+}

@@ -1,0 +1,113 @@
+//! What every store promises about limits, storms and alerts that block.
+
+use std::time::Duration;
+
+use autoheal::domain::pause::AlertMatchers;
+use autoheal::domain::rule::{HealRequest, Mode};
+use autoheal::domain::rule_policy::{RuleLimits, RulePolicies, RulePolicy, StormLimit};
+
+use super::*;
+
+/// The policy of [`policy`] with one for the rule `restart`.
+fn with_rule(rule: RulePolicy) -> Arc<Policy> {
+    Arc::new(Policy { rules: RulePolicies::new([("restart".to_owned(), rule)]), ..(*policy()).clone() })
+}
+
+fn limits(limits: RuleLimits) -> Arc<Policy> {
+    with_rule(RulePolicy { limits, ..RulePolicy::default() })
+}
+
+fn of_rule(rule: &str, number: usize) -> Sighting {
+    sighting(alert(number), [request(rule, &format!("web-{number}"))])
+}
+
+pub async fn a_rule_at_its_limit_holds_up_no_other_rule(place: &dyn Place) {
+    let store = place.open().await;
+    let tight = limits(RuleLimits { concurrent: Some(2), ..RuleLimits::default() });
+    ingest(&store, (0..50).map(|number| of_rule("restart", number)).collect(), 0).await;
+    ingest(&store, (50..53).map(|number| of_rule("other", number)).collect(), 1).await;
+    let advanced = store.advance_due(Arc::clone(&tight), 100, at(1)).await.unwrap();
+    let rules: Vec<_> = advanced.to_start.iter().map(|heal| heal.rule.as_str()).collect();
+    assert_eq!(rules, ["restart", "restart", "other", "other", "other"]);
+    assert_eq!(advanced.next_due, Some(at(1001)), "who waits for room is not asked in a busy loop");
+    let held: Vec<_> = all(&store).await.into_iter().filter(|heal| heal.reason.is_hold()).collect();
+    assert_eq!(held.len(), 1, "the first that waits says why; the others keep their place unwritten");
+    assert_eq!(held[0].reason, Reason::RuleConcurrentLimit { rule: "restart".to_owned(), acting: 2, limit: 2 });
+    finish(&store, &advanced.to_start[0], done(), 2).await;
+    let next = store.advance_due(tight, 100, at(2)).await.unwrap();
+    assert_eq!(next.to_start.iter().map(|heal| heal.id).collect::<Vec<_>>(), [held[0].id], "in their order");
+}
+
+pub async fn a_rule_begins_no_more_within_an_hour_than_it_may(place: &dyn Place) {
+    let store = place.open().await;
+    let tight = limits(RuleLimits { per_hour: Some(2), ..RuleLimits::default() });
+    ingest(&store, (0..3).map(|number| of_rule("restart", number)).collect(), 0).await;
+    let begun = store.advance_due(Arc::clone(&tight), 100, at(0)).await.unwrap().to_start;
+    assert_eq!(begun.len(), 2);
+    for heal in &begun {
+        finish(&store, heal, done(), 1).await;
+    }
+    assert_eq!(store.advance_due(Arc::clone(&tight), 100, at(59 * MINUTE)).await.unwrap().to_start.len(), 0);
+    assert_eq!(store.advance_due(tight, 100, at(60 * MINUTE)).await.unwrap().to_start.len(), 1);
+}
+
+pub async fn shadows_wait_for_no_limit(place: &dyn Place) {
+    let store = place.open().await;
+    let shadow = Policy {
+        limits: Limits { concurrent: 1, per_hour: 60 },
+        ..(*with_rule(RulePolicy { mode: Mode::Shadow, ..RulePolicy::default() })).clone()
+    };
+    ingest(&store, (0..20).map(|number| of_rule("other", number)).collect(), 0).await;
+    let shadowed = |number| {
+        let request = HealRequest { mode: Mode::Shadow, ..request("restart", &format!("web-{number}")) };
+        sighting(alert(number), [request])
+    };
+    ingest(&store, (20..40).map(shadowed).collect(), 1).await;
+    let advanced = store.advance_due(Arc::new(shadow), 100, at(1)).await.unwrap();
+    assert_eq!(advanced.to_start.len(), 1);
+    assert_eq!(store.counts().await.unwrap()["shadowed"], 20, "they only record what would be done");
+}
+
+pub async fn a_storm_holds_new_heals_is_told_once_and_survives_a_restart(place: &dyn Place) {
+    let limit = StormLimit { targets: 5, within: Duration::from_mins(2), hold: Duration::from_mins(15) };
+    let stormy = limits(RuleLimits { storm: Some(limit), ..RuleLimits::default() });
+    let store = place.open().await;
+    let ingest = async |store: &Arc<dyn Store>, numbers: std::ops::Range<usize>, now: i64| {
+        let sightings = numbers.map(|number| of_rule("restart", number)).collect();
+        store.ingest(Arc::clone(&stormy), sightings, at(now)).await.unwrap()
+    };
+    ingest(&store, 0..3, 0).await;
+    assert_eq!(store.advance_due(Arc::clone(&stormy), 300, at(0)).await.unwrap().to_start.len(), 3);
+    ingest(&store, 3..200, 1000).await;
+    let advanced = store.advance_due(Arc::clone(&stormy), 300, at(1000)).await.unwrap();
+    assert_eq!((advanced.to_start.len(), advanced.changed.len()), (0, 197));
+    let (messages, _) = store.claim_messages(1000, at(1000)).await.unwrap();
+    let pages = messages.iter().filter(|message| message.message.kind == MessageKind::Storm).count();
+    assert_eq!(pages, 2, "one storm, one page for each of the two channels");
+    let over = 1000 + 17 * MINUTE;
+    assert_eq!(advanced.changed[0].due_at(), Some(at(over)));
+    store.close().await;
+    drop(store);
+    let store = place.open().await;
+    store.take_over(at(2000)).await.unwrap();
+    ingest(&store, 200..201, MINUTE).await;
+    let advanced = store.advance_due(Arc::clone(&stormy), 300, at(MINUTE)).await.unwrap();
+    assert_eq!((advanced.to_start.len(), advanced.changed.len()), (0, 1), "the storm is known still");
+    let again = store.claim_messages(1000, at(2 * MINUTE)).await.unwrap().0;
+    assert_eq!(again.iter().filter(|message| message.message.kind == MessageKind::Storm).count(), 2, "the same two");
+}
+
+pub async fn nothing_begins_beside_an_alert_that_blocks(place: &dyn Place) {
+    let store = place.open().await;
+    let blocked_by =
+        vec![AlertMatchers::parse(vec!["alertname=InstanceDown, instance=~\"web-9:.*\"".to_owned()]).unwrap()];
+    let blocked = with_rule(RulePolicy { blocked_by, ..RulePolicy::default() });
+    let tell = async |sightings| store.ingest(Arc::clone(&blocked), sightings, at(0)).await.unwrap();
+    tell(vec![sighting(alert(9), []), of_rule("restart", 1), of_rule("other", 2)]).await;
+    let advanced = store.advance_due(Arc::clone(&blocked), 10, at(0)).await.unwrap();
+    assert_eq!(advanced.to_start.iter().map(|heal| heal.rule.as_str()).collect::<Vec<_>>(), ["other"]);
+    let held = advanced.changed.iter().find(|heal| heal.rule == "restart").unwrap();
+    assert!(matches!(held.reason, Reason::BlockedBy { .. }), "{}", held.reason);
+    tell(vec![sighting(resolved_alert(9), [])]).await;
+    assert_eq!(store.advance_due(blocked, 10, at(15_000)).await.unwrap().to_start.len(), 1);
+}

@@ -1,0 +1,109 @@
+//! What every store promises about people: approvals, cancelling, resets and pauses.
+
+use std::time::Duration;
+
+use autoheal::domain::heal::HealId;
+use autoheal::domain::instruction::{Instruction, Order};
+use autoheal::domain::pause::{Pause, PauseId, PauseRequest, PauseScope};
+use autoheal::domain::rule::{HealRequest, Mode};
+
+use super::*;
+
+fn order(order: Order, by: &str) -> Instruction {
+    Instruction { order, by: by.to_owned(), because: "seen enough".to_owned() }
+}
+
+fn pause(number: u128, scope: PauseScope, lasts: i64) -> Pause {
+    let lasts = Duration::from_millis(lasts.unsigned_abs());
+    let request = PauseRequest { scope, reason: "moving the rack".to_owned(), by: "ann".to_owned(), lasts };
+    Pause::new(PauseId(Uuid::from_u128(number)), request, at(0)).unwrap()
+}
+
+pub async fn an_approval_works_once(place: &dyn Place) {
+    let store = place.open().await;
+    let asks = HealRequest { mode: Mode::Ask, ..request("restart", "ui") };
+    ingest(&store, vec![sighting(alert(1), [asks])], 0).await;
+    assert_eq!(begin(&store, 0).await.len(), 0);
+    let waiting = all(&store).await.remove(0);
+    let Phase::AwaitingApproval { attempt, .. } = waiting.phase else { panic!("it is {}", waiting.phase.name()) };
+    assert_eq!(store.counts().await.unwrap()["awaiting_approval"], 1);
+    let approve =
+        || store.instruct(policy(), waiting.id, order(Order::Approve { attempt: Some(attempt) }, "ann"), at(1));
+    let (one, two) = tokio::join!(approve(), approve());
+    assert_eq!([one.unwrap().done, two.unwrap().done].iter().filter(|done| **done).count(), 1, "two clicks, one leave");
+    assert_eq!(begin(&store, 1).await.len(), 1);
+    let late = approve().await.unwrap();
+    assert_eq!((late.done, late.reason), (false, Reason::NotAwaitingApproval { state: "acting".to_owned() }));
+    let nobody = HealId(Uuid::now_v7());
+    let lost = store.instruct(policy(), nobody, order(Order::Cancel, "ann"), at(2)).await.unwrap();
+    assert!(lost.heal.is_none() && !lost.done && lost.reason == Reason::NoSuchHeal);
+}
+
+pub async fn a_cancelled_attempt_is_passed_on_once_and_ends_cancelled(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1)], 0).await;
+    let heal = begin(&store, 0).await.remove(0);
+    assert!(store.instruct(policy(), heal.id, order(Order::Cancel, "ann"), at(5)).await.unwrap().done);
+    let advanced = store.advance_due(policy(), 10, at(5)).await.unwrap();
+    assert_eq!(advanced.to_cancel.iter().map(|heal| heal.id).collect::<Vec<_>>(), [heal.id]);
+    assert_eq!(store.advance_due(policy(), 10, at(6)).await.unwrap().to_cancel.len(), 0);
+    let (ended, _) = finish(&store, &heal, done(), 7).await;
+    assert_eq!(ended.unwrap().outcome(), Some(Outcome::Cancelled));
+    assert_eq!(store.counts().await.unwrap()["cancelled"], 1);
+}
+
+pub async fn a_reset_forgets_the_ladder_of_this_heal(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1)], 0).await;
+    let heal = begin(&store, 1).await.remove(0);
+    finish(&store, &heal, ActionOutcome::Failed { error: "no".to_owned() }, 2).await;
+    assert!(!ingest(&store, vec![firing(1)], 3).await[0].changed);
+    let reset = || store.instruct(policy(), heal.id, order(Order::Reset, "ann"), at(4));
+    assert!(reset().await.unwrap().done);
+    assert_eq!(reset().await.unwrap().reason, Reason::NothingToReset);
+    let again = ingest(&store, vec![firing(1)], 5).await;
+    assert!(again[0].changed && again[0].heal != Some(heal.id));
+}
+
+pub async fn a_pause_holds_until_it_ends_or_somebody_ends_it(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1), sighting(alert(2), [request("other", "db")])], 0).await;
+    let everything = pause(1, PauseScope::All, 10 * MINUTE);
+    let one_rule = pause(2, PauseScope::Rule { rule: "other".to_owned() }, 5 * MINUTE);
+    assert!(store.pause(everything.clone(), at(0)).await.unwrap());
+    assert!(store.pause(one_rule.clone(), at(0)).await.unwrap());
+    assert_eq!(store.pauses(at(1)).await.unwrap(), [everything.clone(), one_rule.clone()]);
+    let held = store.advance_due(policy(), 10, at(1)).await.unwrap();
+    assert_eq!((held.changed.len(), held.to_start.len(), held.next_due), (2, 0, Some(everything.until)));
+    assert_eq!(store.resume(Some(everything.id), at(2)).await.unwrap(), [everything]);
+    assert_eq!(begin(&store, 2).await.len(), 1, "the other rule's own pause lasts");
+    assert_eq!(
+        store.advance_due(policy(), 10, at(3)).await.unwrap().next_due,
+        Some(at(2 + MINUTE + 30_000)),
+        "watchdog"
+    );
+    assert_eq!(store.pauses(one_rule.until).await.unwrap(), []);
+    assert_eq!(begin(&store, 5 * MINUTE).await.len(), 1, "a pause ends by itself");
+    assert_eq!(store.resume(None, at(6 * MINUTE)).await.unwrap(), []);
+}
+
+pub async fn there_are_never_too_many_pauses(place: &dyn Place) {
+    let store = place.open().await;
+    for number in 0..Pause::MAX_COUNT {
+        assert!(store.pause(pause(number as u128, PauseScope::All, MINUTE), at(0)).await.unwrap());
+    }
+    assert!(!store.pause(pause(1000, PauseScope::All, MINUTE), at(0)).await.unwrap());
+    assert!(store.pause(pause(1000, PauseScope::All, 2 * MINUTE), at(MINUTE)).await.unwrap(), "those before are over");
+    assert_eq!(store.resume(None, at(MINUTE)).await.unwrap().len(), 1);
+}
+
+pub async fn a_pause_survives_a_restart(place: &dyn Place) {
+    let store = place.open().await;
+    store.pause(pause(1, PauseScope::All, MINUTE), at(0)).await.unwrap();
+    ingest(&store, vec![firing(1)], 0).await;
+    store.close().await;
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(begin(&store, 1).await.len(), 0);
+    assert_eq!(begin(&store, MINUTE).await.len(), 1);
+}
