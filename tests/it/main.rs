@@ -11,6 +11,7 @@ mod crash;
 mod deliver;
 mod dry_run;
 mod evidence;
+mod harm;
 mod lifecycle;
 mod main_job;
 mod notify_email;

@@ -130,6 +130,11 @@ impl Recipe {
         Self { stubborn: true, ..Self::script("trap '' TERM; while true; do sleep 1; done") }
     }
 
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.labels.insert(key.into(), value.into());
         self
@@ -218,6 +223,11 @@ impl Container {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("no {action} event"));
+    }
+
+    /// `docker pause`.
+    pub async fn pause(&self) {
+        self.docker.pause_container(&self.id).await.unwrap();
     }
 
     /// `docker kill`.
