@@ -175,12 +175,14 @@ fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn
     let policy = Arc::new(policy);
     let access = Access::new(&config.web.all_tokens())
         .with_users(config.web_file.users.clone())
-        .with_verified_clients(verified_clients);
+        .with_verified_clients(verified_clients)
+        .with_external_url(config.web.external_url.as_deref());
     let loaded = Loaded {
         rules: Arc::new(config.rules.clone()),
         policy: Arc::clone(&policy),
         access: Arc::new(access),
         max_body_bytes: config.web.max_body_bytes,
+        links: config.web.links(),
     };
     Ok(Built {
         loaded,

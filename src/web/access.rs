@@ -13,7 +13,9 @@ use warp::reply::Response;
 
 use super::basic::{Basic, Verdict};
 use super::layers::DELIVERIES;
+use super::page::STYLE_PATH;
 use super::reply;
+use crate::links;
 use crate::secret::Secret;
 use crate::telemetry::Rejection;
 use crate::token::{Caller, Scope, Token};
@@ -32,6 +34,8 @@ pub struct Access {
     local: Caller,
     stranger: Caller,
     certified: Option<Caller>,
+    /// Host and port under which people reach us, when a proxy stands between.
+    external_host: Option<String>,
 }
 
 /// A token's digest, so that comparing takes the same time whatever the length or the first difference; and who shows it.
@@ -51,6 +55,8 @@ pub struct Refusal {
 /// What a call asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
+    /// Nothing at all: a signed link says enough, and its page has a style.
+    Nobody,
     /// Nothing, unless there are users.
     Nothing,
     /// A token with this scope.
@@ -61,6 +67,8 @@ impl Needs {
     fn of(method: &Method, path: &str) -> Self {
         let looks = method.is_safe();
         match path {
+            STYLE_PATH if looks => Self::Nobody,
+            _ if is_link(path) => Self::Nobody,
             "/-/healthy" | "/-/ready" | "/metrics" if looks => Self::Nothing,
             DELIVERIES | "/api/v2/alerts" => Self::Scope(Scope::Webhook),
             // It is a question with a body.
@@ -70,6 +78,10 @@ impl Needs {
             _ => Self::Scope(Scope::Admin),
         }
     }
+}
+
+fn is_link(path: &str) -> bool {
+    path.strip_prefix('/').and_then(|path| path.strip_prefix(links::PATH)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn is_vote(path: &str) -> bool {
@@ -91,6 +103,7 @@ impl Access {
             local: Caller::new("local", &[Scope::Admin]),
             stranger: Caller::new("anybody", &[Scope::Webhook, Scope::Read]),
             certified: None,
+            external_host: None,
         }
     }
 
@@ -106,6 +119,14 @@ impl Access {
     #[must_use]
     pub fn with_verified_clients(mut self, verified: bool) -> Self {
         self.certified = verified.then(|| Caller::new("client certificate", &[Scope::Admin]));
+        self
+    }
+
+    /// The address under which people reach us: our pages may come from there, too.
+    #[must_use]
+    pub fn with_external_url(mut self, url: Option<&str>) -> Self {
+        let uri: Option<Uri> = url.and_then(|url| url.parse().ok());
+        self.external_host = uri.and_then(|uri| uri.authority().map(ToString::to_string));
         self
     }
 
@@ -138,17 +159,20 @@ impl Access {
         headers: &HeaderMap,
         peer: IpAddr,
     ) -> Result<Caller, Refusal> {
-        if !method.is_safe() && is_foreign(uri, headers) {
+        if !method.is_safe() && self.is_foreign(uri, headers) {
             let detail = "a page of another origin may not call this (the Origin header differs from Host)";
             let response = reply::problem(StatusCode::FORBIDDEN, detail);
             return Err(Refusal { response, reason: Rejection::ForeignOrigin });
         }
         let needs = Needs::of(method, uri.path());
+        if needs == Needs::Nobody {
+            return Ok(self.stranger.clone());
+        }
         let caller = match (self.token(headers), &self.users) {
             (Some(caller), _) => caller.clone(),
             (None, Some(users)) => self.user(users, headers).await?,
             (None, None) if !self.tokens.is_empty() => match needs {
-                Needs::Nothing => self.stranger.clone(),
+                Needs::Nobody | Needs::Nothing => self.stranger.clone(),
                 Needs::Scope(_) => return Err(unauthorized(reply::unauthorized())),
             },
             (None, None) => match &self.certified {
@@ -164,6 +188,26 @@ impl Access {
         match needs {
             Needs::Scope(scope) if !caller.may(scope) => Err(unauthorized(self.forbidden(&caller, scope))),
             _ => Ok(caller),
+        }
+    }
+
+    /// Browsers name the page's origin on every request that could write; Alertmanager and command lines never send it.
+    fn is_foreign(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        if headers.get(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
+            return true;
+        }
+        let Some(origin) = headers.get(ORIGIN) else { return false };
+        let host = headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .or_else(|| uri.authority().map(http::uri::Authority::as_str));
+        let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        match (origin_host, host) {
+            (Some(origin), host) => {
+                let hosts = [host, self.external_host.as_deref()];
+                !hosts.into_iter().flatten().any(|host| origin.eq_ignore_ascii_case(host))
+            }
+            _ => true,
         }
     }
 
@@ -221,23 +265,6 @@ const fn unauthorized(response: Response) -> Refusal {
 
 /// How browsers say where a request comes from; a page cannot set it.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-
-/// Browsers name the page's origin on every request that could write; Alertmanager and command lines never send it.
-fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
-    if headers.get(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
-        return true;
-    }
-    let Some(origin) = headers.get(ORIGIN) else { return false };
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| uri.authority().map(http::uri::Authority::as_str));
-    let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    match (origin_host, host) {
-        (Some(origin), Some(host)) => !origin.eq_ignore_ascii_case(host),
-        _ => true,
-    }
-}
 
 #[cfg(test)]
 mod tests {

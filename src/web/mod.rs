@@ -12,6 +12,7 @@ mod health;
 mod layers;
 mod linger;
 mod orders;
+mod page;
 pub mod payload;
 pub mod reload;
 mod reply;
@@ -37,6 +38,7 @@ use crate::domain::Timestamp;
 use crate::domain::decide::Policy;
 use crate::domain::rule::RuleSet;
 use crate::ids::Ids;
+use crate::links::Links;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -51,6 +53,8 @@ pub struct Loaded {
     pub access: Arc<Access>,
     /// Largest accepted body in bytes.
     pub max_body_bytes: usize,
+    /// Reads links to approve; without it there are none.
+    pub links: Option<Links>,
 }
 
 /// What the daemon says of itself in `/api/v1/status`.
@@ -197,6 +201,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(api::routes(state))
         .unify()
         .or(orders::routes(state))
+        .unify()
+        .or(page::routes(state))
         .unify()
         .or(warp::any().map(reply::not_found))
         .unify()

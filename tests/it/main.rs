@@ -19,6 +19,7 @@ mod notify_mailgun;
 mod notify_slack;
 mod notify_slack_bot;
 mod orders;
+mod pages;
 mod payloads;
 mod reload;
 mod rule_test;

@@ -133,6 +133,7 @@ fn loaded() -> Loaded {
         policy: Arc::new(Policy::default()),
         access: Arc::new(Access::new(&[])),
         max_body_bytes: MAX_BODY,
+        links: None,
     }
 }
 
