@@ -83,7 +83,7 @@ impl LockedFile {
 
         let lock_path = with_suffix(path, ".lock");
         let lock = private_file(&lock_path).map_err(failed(&lock_path))?;
-        match lock.try_lock() {
+        match lock_within(HAND_OVER, || lock.try_lock()) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(failed(&lock_path)(error)),
@@ -147,6 +147,22 @@ pub(super) fn in_memory() -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// How long whoever had the file before may take to be gone: a supervisor starts the next process as the last one ends.
+const HAND_OVER: Duration = Duration::from_millis(500);
+
+/// Tries until nobody else has the lock or the time is over.
+fn lock_within(limit: Duration, attempt: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        match attempt() {
+            Err(TryLockError::WouldBlock) if waited < limit => std::thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+        waited += PAUSE;
+    }
+}
+
 /// Pages the writer keeps: enough for the upper levels of every index, little enough to idle small.
 const WRITER_CACHE_KIB: i64 = 2048;
 /// Pages the reader keeps.
@@ -183,4 +199,27 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_waited_for_a_moment_while_its_last_holder_ends() {
+        let tries = Cell::new(0);
+        let free_from = |number: u32| {
+            tries.set(0);
+            let attempt = || {
+                tries.set(tries.get() + 1);
+                if tries.get() < number { Err(TryLockError::WouldBlock) } else { Ok(()) }
+            };
+            lock_within(Duration::from_millis(20), attempt)
+        };
+        assert!(free_from(3).is_ok());
+        assert!(matches!(free_from(u32::MAX), Err(TryLockError::WouldBlock)), "it gives up");
+        assert_eq!(tries.get(), 3);
+    }
 }
