@@ -1,5 +1,6 @@
 //! Problems in files, each with its place, drawn the way compilers draw them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ pub struct SourceFile {
     /// The path as people wrote it.
     name: String,
     text: String,
+    /// Where lines begin. Thousands of problems in a large file each ask for one.
+    lines: Vec<usize>,
     /// Values written out where a secret belongs; drawn as stars.
     masked: Vec<Range<usize>>,
 }
@@ -23,7 +26,8 @@ impl SourceFile {
     /// A file whose `masked` byte ranges are never drawn.
     #[must_use]
     pub fn new(path: PathBuf, name: String, text: String, masked: Vec<Range<usize>>) -> Self {
-        Self { path, name, text, masked }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { path, name, text, lines, masked }
     }
 
     /// The text as read.
@@ -46,9 +50,10 @@ impl SourceFile {
 
     /// Line and column of a byte offset, both from 1; columns count characters.
     fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines[line.saturating_sub(1)];
+        let before = self.text.get(start..offset).unwrap_or(&self.text[start..]);
+        (line, before.chars().count() + 1)
     }
 
     /// The line around an offset, masked, and where it begins.
@@ -213,17 +218,13 @@ impl Diagnostics {
 
     /// Orders by place: first what is in no file, then file by file as they were read, each from top to bottom.
     pub fn sort(&mut self) {
-        let mut files: Vec<*const SourceFile> = Vec::new();
+        let mut files: HashMap<*const SourceFile, usize> = HashMap::new();
         for place in self.0.iter().filter_map(|diagnostic| diagnostic.place.as_ref()) {
-            let file = Arc::as_ptr(&place.file);
-            if !files.contains(&file) {
-                files.push(file);
-            }
+            let next = files.len();
+            files.entry(Arc::as_ptr(&place.file)).or_insert(next);
         }
         self.0.sort_by_key(|diagnostic| {
-            diagnostic.place.as_ref().map(|place| {
-                (files.iter().position(|file| *file == Arc::as_ptr(&place.file)), place.span.start, place.span.end)
-            })
+            diagnostic.place.as_ref().map(|Place { file, span }| (files.get(&Arc::as_ptr(file)), span.start, span.end))
         });
     }
 

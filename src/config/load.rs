@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
+use super::documents::{self, Document};
 use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
 use super::sources::Sources;
-use super::yaml::{self, Kind, Node};
+use super::yaml::{self, Kind};
 use super::{Config, WebFile, docker, files, rules, web, web_file};
 use crate::domain::rule::{HealRule, RuleSet};
 use crate::secret::{Secrets, SecretsError};
@@ -76,9 +77,6 @@ impl Config {
         (loaded, sources.into_inner())
     }
 }
-
-/// A file that is YAML.
-type Document = (Arc<SourceFile>, Node);
 
 struct Loader<'o> {
     options: &'o LoadOptions,
@@ -272,14 +270,17 @@ impl Loader<'_> {
     }
 
     fn read_all(&self, paths: Vec<PathBuf>) -> Vec<Document> {
-        paths.into_iter().filter_map(|path| self.read(path)).collect()
+        let named = |path: PathBuf| {
+            self.note(&path);
+            let name = self.name(&path);
+            (path, name)
+        };
+        let read = documents::read_all(paths.into_iter().map(named).collect());
+        read.into_iter().filter_map(|document| document.map_err(|problem| self.push(problem)).ok()).collect()
     }
 
     fn read(&self, path: PathBuf) -> Option<Document> {
-        self.note(&path);
-        let text = files::read(&path).map_err(|error| self.push(self.unreadable(&path, &error))).ok()?;
-        let name = self.name(&path);
-        yaml::read(path, name, text).map_err(|diagnostic| self.push(diagnostic)).ok()
+        self.read_all(vec![path]).pop()
     }
 
     /// A path as people in the working directory would write it.

@@ -1,12 +1,13 @@
 //! Configuration: files to checked values. Reads everything, collects every problem with its place, and hands out
 //! parts; nothing below `app` sees a whole [`Config`].
 //!
-//! The way of a file: `files` says which ones are read, `yaml` turns each into values that know their `places`,
+//! The way of a file: `files` says which ones are read, `documents` reads them side by side, `yaml` turns each into values that know their `places`,
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
 //! `rules` with `steps` and `verify`, `endpoint`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
 mod diagnostic;
 mod docker;
+mod documents;
 mod endpoint;
 mod files;
 mod load;

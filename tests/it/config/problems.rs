@@ -697,6 +697,8 @@ fn two_thousand_rules_load_with_all_their_problems() {
     assert_eq!(config.rules.rules().len(), 2_000);
     let problems = load(&[("rules/a.yml", &rules.replace("labels", "lables"))]).unwrap_err();
     assert_eq!(problems.count(Severity::Error), 2_000);
+    // Each is drawn with its line, which is looked up and not counted from the start of the file.
+    assert_eq!(problems.render(false).matches("did you mean `labels`?").count(), 2_000);
 }
 
 /// Scraps that a file may be torn into; put together at random they hit every corner of both parsers.
