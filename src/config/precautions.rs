@@ -1,12 +1,13 @@
 //! What keeps a rule from doing harm: who must approve, how much it may do, and beside what it must not act.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::Node;
 use crate::domain::pause::{AlertMatchers, Pause};
 use crate::domain::rule::Mode;
-use crate::domain::rule_policy::{ApprovalPolicy, RuleLimits, RulePolicy, StormLimit};
+use crate::domain::rule_policy::{ApprovalPolicy, RuleLimits, RulePolicy, StormLimit, WhenSilenced};
 
 const APPROVAL: Schema =
     Schema { what: "`approval`", keys: &["expiresAfter", "approvers"], unsupported: &[], strict: true };
@@ -17,6 +18,8 @@ const STORM: Schema = Schema { what: "`storm`", keys: &["targets", "within", "ho
 
 /// Longest window of a storm and longest hold after it.
 const LONGEST_STORM: Duration = Duration::from_hours(24);
+/// Ages at which an alert may be too old.
+const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(365 * 24);
 /// An approval that is waited for longer than this is forgotten by everybody.
 const LONGEST_APPROVAL: Duration = Duration::from_hours(7 * 24);
 
@@ -26,8 +29,15 @@ pub(super) fn read(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> RuleP
         approval: read_approval(reader, rule, mode).unwrap_or_default(),
         limits: rule.get("limits").and_then(|node| read_limits(reader, node)).unwrap_or_default(),
         blocked_by: rule.get("blockedBy").map_or_else(Vec::new, |node| read_blockers(reader, node)),
+        when_silenced: rule.get("whenSilenced").and_then(|node| read_when_silenced(reader, node)).unwrap_or_default(),
+        max_age: rule.get("maxAge").and_then(|node| reader.duration(node, AGES)),
         ..RulePolicy::default()
     }
+}
+
+fn read_when_silenced(reader: &Reader<'_>, node: &Node) -> Option<WhenSilenced> {
+    let word = reader.choice(node, &["hold", "heal"])?;
+    Some(if word == "heal" { WhenSilenced::Heal } else { WhenSilenced::Hold })
 }
 
 fn read_limits(reader: &Reader<'_>, node: &Node) -> Option<RuleLimits> {

@@ -38,6 +38,8 @@ const RULE: Schema = Schema {
         "backoff",
         "timeout",
         "verify",
+        "whenSilenced",
+        "maxAge",
     ],
     unsupported: &["awxJob", "batchJob"],
     strict: true,

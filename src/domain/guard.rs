@@ -1,7 +1,8 @@
 //! Guards: each looks at one danger of acting now and says allow or hold, with its numbers. [`GUARDS`] is their fixed
-//! order: first what people said, then the times, then whether a person must allow it, then how much runs and fires.
+//! order: first what people said, then the times, then how the alert stands, then whether a person must allow it, then how much runs and fires.
 
 mod blocked;
+mod known;
 mod limits;
 mod people;
 mod storm;
@@ -10,6 +11,7 @@ mod times;
 use std::sync::Arc;
 
 use super::Timestamp;
+use super::alertmanager::Alertmanager;
 use super::heal::{Heal, HealId};
 use super::pause::Pause;
 use super::reason::Reason;
@@ -85,6 +87,8 @@ pub struct Situation<'a> {
     pub limits: Limits,
     /// What holds for its rule; `None` when the rule is no longer there.
     pub rule: Option<&'a RulePolicy>,
+    /// What Alertmanager last said; `None` when it is not asked.
+    pub alertmanager: Option<&'a Alertmanager>,
     /// What runs and ran.
     pub load: &'a Load,
     /// The time.
@@ -103,6 +107,11 @@ pub enum Verdict {
         /// Why.
         reason: Reason,
     },
+    /// Not at all.
+    Refuse {
+        /// Why.
+        reason: Reason,
+    },
     /// A person must allow it first.
     Ask,
     /// A person allowed it, but it could not begin while that held.
@@ -116,9 +125,11 @@ pub enum Verdict {
 type Guard = fn(&Situation<'_>) -> Verdict;
 
 /// Every guard in its fixed order.
-const GUARDS: [Guard; 9] = [
+const GUARDS: [Guard; 11] = [
     people::not_paused,
     times::open,
+    known::told_and_firing,
+    known::not_stale,
     people::approved,
     limits::target_is_free,
     limits::below_per_hour,

@@ -54,6 +54,16 @@ pub enum Reason {
     WouldAct { action: String, guards: String },
     /// The attempt may begin.
     Attempt { step: usize, steps: usize, attempt: u32, attempts: u32, action: String },
+    /// Alertmanager is being asked how the alert stands.
+    AskingAlertmanager { until: Timestamp },
+    /// Alertmanager does not say how the alert stands.
+    AlertmanagerSilent { error: String, until: Timestamp },
+    /// Alertmanager keeps silent about the alert.
+    AlertSilenced { by: String, until: Timestamp },
+    /// Alertmanager does not have the alert.
+    AlertUnknown { up_since: Timestamp, until: Timestamp },
+    /// The alert fires for too long.
+    AlertStale { age: Duration, max_age: Duration },
     /// Another heal acts on the same target.
     TargetBusy { heal: HealId, until: Timestamp },
     /// As many actions run as `limits.concurrent` allows.
@@ -179,6 +189,10 @@ impl Reason {
                 | Self::Muted { .. }
                 | Self::Inactive { .. }
                 | Self::TargetBusy { .. }
+                | Self::AskingAlertmanager { .. }
+                | Self::AlertmanagerSilent { .. }
+                | Self::AlertSilenced { .. }
+                | Self::AlertUnknown { .. }
                 | Self::ConcurrentLimit { .. }
                 | Self::HourlyLimit { .. }
                 | Self::RuleConcurrentLimit { .. }
@@ -268,6 +282,20 @@ impl fmt::Display for Reason {
             Self::WouldAct { action, guards } => write!(f, "would {action}; guards: {guards}"),
             Self::Attempt { step, steps, attempt, attempts, action } => {
                 write!(f, "step {} of {steps}, attempt {attempt} of {attempts}: {action}", step + 1)
+            }
+            Self::AskingAlertmanager { .. } => f.write_str("asking Alertmanager how the alert stands"),
+            Self::AlertmanagerSilent { error, .. } => {
+                write!(f, "nobody can say whether the alert is silenced or still fires, so nothing is done: {error}")
+            }
+            Self::AlertSilenced { by, .. } => write!(f, "the alert is {by} in Alertmanager; nothing is done meanwhile"),
+            Self::AlertUnknown { up_since, .. } => {
+                write!(
+                    f,
+                    "Alertmanager, up since {up_since:.0}, does not have the alert; nothing is done unless it comes back"
+                )
+            }
+            Self::AlertStale { age, max_age } => {
+                write!(f, "the alert fires for {} already, maxAge is {}", human(*age), human(*max_age))
             }
             Self::TargetBusy { heal, until } => {
                 write!(f, "heal {heal} acts on the same target; looking again at {until}")

@@ -20,8 +20,22 @@ pub struct RulePolicy {
     pub schedule: Schedule,
     /// How much it may act, beside the limits over all rules.
     pub limits: RuleLimits,
+    /// What a silence in Alertmanager means to it.
+    pub when_silenced: WhenSilenced,
+    /// An alert that fires for longer than this is left alone.
+    pub max_age: Option<Duration>,
     /// While alerts that match one of these fire it does not act.
     pub blocked_by: Vec<AlertMatchers>,
+}
+
+/// What a rule does about an alert that Alertmanager keeps silent about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenSilenced {
+    /// Nothing while that lasts: somebody knows of it, or another alert is the cause.
+    #[default]
+    Hold,
+    /// The same as otherwise.
+    Heal,
 }
 
 /// Who may allow an action, and until when.

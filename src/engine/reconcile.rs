@@ -60,6 +60,13 @@ impl Reconciliation {
 }
 
 impl Engine {
+    /// Asks sooner than planned if some heal waits for an answer.
+    pub(super) fn ask_alertmanager_for(&self, heals: &[Heal]) {
+        if heals.iter().any(|heal| matches!(heal.reason, Reason::AskingAlertmanager { .. })) {
+            self.reconciliation.wanted.notify_one();
+        }
+    }
+
     /// Runs until told to stop.
     pub async fn reconcile(self: Arc<Self>) {
         let mut absences = Absences::new();
@@ -79,12 +86,15 @@ impl Engine {
                 () = self.stop.cancelled() => return,
                 answer = asker.ask(&*self.clock) => answer,
             };
-            let view = self.reconciliation.said.load().view.clone();
+            let before = self.reconciliation.said.load_full();
             let said = match answer {
                 Ok(view) => Alertmanager { view: Some(view), failure: None },
                 Err(error) => {
-                    tracing::warn!(%error, "Alertmanager was asked and did not answer");
-                    Alertmanager { view, failure: Some(error) }
+                    // Told once; while it lasts every heal that waits for it says so.
+                    if before.failure.is_none() {
+                        tracing::warn!(%error, "Alertmanager was asked and did not answer");
+                    }
+                    Alertmanager { view: before.view.clone(), failure: Some(error) }
                 }
             };
             let view = said.view.clone().filter(|_| said.failure.is_none());

@@ -80,6 +80,7 @@ impl Engine {
                     self.ask_for_evidence(heal.clone());
                 }
             }
+            self.ask_alertmanager_for(&advanced.changed);
             // Whoever woke this loop may have committed messages as well.
             self.wake.messages.notify_one();
             let nothing_changed = advanced.changed.is_empty();

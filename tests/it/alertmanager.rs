@@ -31,7 +31,7 @@ fn labels(container: &Container) -> Value {
 }
 
 fn fires(daemon: &Daemon, labels: &Value) {
-    assert_eq!(daemon.post(delivery(&[alert("firing", labels, Duration::from_secs(1))])), Some(202));
+    assert_eq!(daemon.post(delivery(&[alert("firing", labels, Duration::ZERO)])), Some(202));
 }
 
 fn story(heal: &Value) -> String {
@@ -83,6 +83,86 @@ fn that_an_alert_is_silenced_is_said_when_its_resolve_does_not_come() {
     let heal = daemon.wait_for_state("exhausted");
     let words = format!("not verified within 15s: the alert has not resolved (silenced by {silence} in Alertmanager)");
     assert!(story(&heal).contains(&words), "{}", story(&heal));
+}
+
+#[test]
+fn a_silenced_alert_is_held_and_healed_when_the_silence_ends() {
+    let (engine, directory) = (Engine::get(), tempfile::tempdir().unwrap());
+    let alertmanager = Alertmanager::silent(directory.path());
+    let (container, other) = (wait(engine.run(Recipe::idle())), wait(engine.run(Recipe::idle())));
+    let nevertheless = "- metadata: {name: nevertheless}\n  labels: {alertname: ^OtherDown$}\n  whenSilenced: heal\n  \
+                        restartContainer: {name: '{{ $labels.container }}'}\n";
+    let home = home(&engine, &alertmanager, &format!("  verify: {{within: 1m}}\n{nevertheless}"));
+    let daemon = home.start();
+    let silence = alertmanager.silence("alertname=~\"ServiceDown|OtherDown\"");
+    let others = json!({"alertname": "OtherDown", "container": other.name});
+    let lives = || (wait(container.life()), wait(other.life()));
+    let before = lives();
+    for labels in [&labels(&container), &others] {
+        alertmanager.fires(labels);
+        fires(&daemon, labels);
+    }
+    let heal = |rule: &str| daemon.heals().into_iter().find(|heal| heal["rule"] == rule).unwrap();
+    eventually("the rule that says so heals it", || heal("nevertheless")["state"] == "verifying");
+    eventually("the other one says why it waits", || heal("restart")["reason"].as_str().unwrap().contains(&silence));
+    assert_eq!((&heal("restart")["state"], &heal("restart")["attempt"]), (&json!("pending"), &json!(0)));
+    let between = lives();
+    assert_eq!((before.0 == between.0, before.1 == between.1), (true, false));
+
+    alertmanager.expire(&silence);
+    eventually("it is healed now", || heal("restart")["state"] == "verifying");
+    assert_ne!(between.0, lives().0);
+    let told = story(&daemon.json(&format!("/api/v1/heals/{}", heal("restart")["id"].as_str().unwrap())));
+    assert_eq!(told.matches("nothing is done meanwhile").count(), 1, "{told}");
+}
+
+#[test]
+fn an_alert_that_is_gone_before_anything_was_done_is_left_alone() {
+    let (engine, directory) = (Engine::get(), tempfile::tempdir().unwrap());
+    let alertmanager = Alertmanager::silent(directory.path());
+    let container = wait(engine.run(Recipe::idle()));
+    let home = home(&engine, &alertmanager, "");
+    let daemon = home.start();
+    let before = wait(container.life());
+    fires(&daemon, &labels(&container));
+    let heal = daemon.wait_for_state("recovered");
+    assert!(story(&heal).contains("does not have the alert"), "{}", story(&heal));
+    assert_eq!(before, wait(container.life()));
+}
+
+#[test]
+fn while_alertmanager_cannot_be_asked_nothing_is_done_and_it_is_said() {
+    let (engine, directory) = (Engine::get(), tempfile::tempdir().unwrap());
+    let alertmanager = Alertmanager::silent(directory.path());
+    let (port, container) = (alertmanager.port, wait(engine.run(Recipe::idle())));
+    let home = home(&engine, &alertmanager, "  verify: {within: 1m}\n");
+    let daemon = home.start();
+    drop(alertmanager);
+    let before = wait(container.life());
+    fires(&daemon, &labels(&container));
+    eventually("it says why it waits", || {
+        let reason = daemon.heals()[0]["reason"].as_str().unwrap().to_owned();
+        reason.starts_with("nobody can say whether") && reason.contains("cannot be reached")
+    });
+    assert_eq!(before, wait(container.life()));
+    let alertmanager = Alertmanager::start_at(port, directory.path(), "http://127.0.0.1:1/");
+    alertmanager.fires(&labels(&container));
+    daemon.wait_for_state("verifying");
+    assert_ne!(before, wait(container.life()));
+}
+
+#[test]
+fn an_alert_older_than_the_rule_takes_on_is_refused() {
+    let (engine, directory) = (Engine::get(), tempfile::tempdir().unwrap());
+    let alertmanager = Alertmanager::silent(directory.path());
+    let container = wait(engine.run(Recipe::idle()));
+    let home = home(&engine, &alertmanager, "  maxAge: 1h\n");
+    let daemon = home.start();
+    alertmanager.fires(&labels(&container));
+    let body = delivery(&[alert("firing", &labels(&container), Duration::from_hours(2))]);
+    assert_eq!(daemon.post(body), Some(202));
+    let heal = daemon.wait_for_state("suppressed");
+    assert_eq!(heal["reason"], "the alert fires for 2h already, maxAge is 1h");
 }
 
 #[tokio::test]

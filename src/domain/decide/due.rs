@@ -61,10 +61,13 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
 }
 
 fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachable_since: Option<Timestamp>) -> Plan {
-    let Policy { limits, ref rules, .. } = *draft.policy();
+    let Policy { limits, ref rules, ref alertmanager, .. } = *draft.policy();
+    let alertmanager = alertmanager.as_deref();
     let rule = rules.get(&draft.heal.rule);
-    let verdict = guard::ask(&Situation { heal: &draft.heal, limits, rule, load, now: draft.now });
-    if draft.is_shadow() {
+    let verdict = guard::ask(&Situation { heal: &draft.heal, limits, rule, alertmanager, load, now: draft.now });
+    // Alertmanager answers in a moment; what a shadow would have done depends on it.
+    let is_asking = matches!(verdict, Verdict::Hold { reason: Reason::AskingAlertmanager { .. }, .. });
+    if draft.is_shadow() && !is_asking {
         shadow(&mut draft, &verdict);
         return draft.into_plan();
     }
@@ -74,6 +77,11 @@ fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachabl
             draft.into_plan()
         }
         Verdict::Hold { until, reason } => hold(draft, load, until, reason, unreachable_since),
+        Verdict::Refuse { reason } => {
+            draft.end(Outcome::Suppressed, reason);
+            draft.notify(MessageKind::Suppressed);
+            draft.into_plan()
+        }
         Verdict::Ask => {
             await_approval(&mut draft, new_attempt);
             draft.into_plan()
@@ -116,7 +124,10 @@ fn hold(
     if full.is_none() {
         draft.heal.phase = Phase::Pending { due_at: until, unreachable_since };
     }
-    draft.tell("held", reason.clone(), AUTOHEAL);
+    // That it is asked is no news; what is answered is.
+    if !matches!(reason, Reason::AskingAlertmanager { .. }) {
+        draft.tell("held", reason.clone(), AUTOHEAL);
+    }
     draft.heal.reason = reason;
     if storm == Some(None) {
         draft.notify(MessageKind::Storm);
@@ -129,6 +140,7 @@ fn shadow(draft: &mut Draft<'_>, verdict: &Verdict) {
     let guards = match verdict {
         Verdict::Allow(numbers) => format!("allow ({numbers})"),
         Verdict::Hold { reason, .. } => format!("hold ({reason})"),
+        Verdict::Refuse { reason } => format!("refuse ({reason})"),
         Verdict::Ask => "ask a person first".to_owned(),
         Verdict::Expired { at } => format!("refuse (not approved by {at})"),
     };

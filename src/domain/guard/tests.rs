@@ -10,7 +10,7 @@ use crate::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use crate::domain::heal::{Approval, Phase};
 use crate::domain::pause::{AlertMatchers, PauseId, PauseScope};
 use crate::domain::rule::Mode;
-use crate::domain::rule_policy::{RuleLimits, StormLimit};
+use crate::domain::rule_policy::{RuleLimits, StormLimit, WhenSilenced};
 use crate::domain::time_interval::{Period, Schedule, TimeInterval, Times};
 
 fn at(seconds: i64) -> Timestamp {
@@ -61,12 +61,17 @@ fn said(heal: &Heal, limits: Limits, load: &Load) -> String {
 }
 
 fn said_under(rule: &RulePolicy, heal: &Heal, limits: Limits, load: &Load) -> String {
-    match ask(&Situation { heal, limits, rule: Some(rule), load, now: at(NOW) }) {
+    word(ask(&Situation { heal, limits, rule: Some(rule), alertmanager: None, load, now: at(NOW) }))
+}
+
+fn word(verdict: Verdict) -> String {
+    match verdict {
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Hold { until, reason } => {
             assert!(reason.is_hold(), "{reason:?} must count as a hold");
             format!("hold {}", until.as_second() - NOW)
         }
+        Verdict::Refuse { .. } => "refuse".to_owned(),
         Verdict::Ask => "ask".to_owned(),
         Verdict::Expired { at } => format!("expired {}", at.as_second() - NOW),
     }
@@ -291,56 +296,68 @@ fn the_order_is_people_then_times_then_leave_then_limits_then_what_else_fires() 
     };
     let limits = Limits { concurrent: 1, per_hour: 1 };
     let mut heal = Heal { mode: Mode::Ask, ..heal() };
+    let never_asked = crate::domain::alertmanager::Alertmanager::default();
+    let mut alertmanager = Some(&never_asked);
+    rule.max_age = Some(Duration::from_secs(1));
     let mut said = Vec::new();
     // Each danger is taken away as soon as it has been named.
     loop {
-        let word = match ask(&Situation { heal: &heal, limits, rule: Some(&rule), load: &load, now: at(NOW) }) {
-            Verdict::Ask => {
-                heal.mode = Mode::Act;
-                "ask"
-            }
-            Verdict::Hold { reason, .. } => match reason {
-                Reason::Paused { .. } => {
-                    load.pauses = [].into();
-                    "paused"
+        let word =
+            match ask(&Situation { heal: &heal, limits, rule: Some(&rule), alertmanager, load: &load, now: at(NOW) }) {
+                Verdict::Refuse { .. } => {
+                    rule.max_age = None;
+                    "stale"
                 }
-                Reason::Muted { .. } => {
-                    rule.schedule = Schedule::default();
-                    "muted"
+                Verdict::Ask => {
+                    heal.mode = Mode::Act;
+                    "ask"
                 }
-                Reason::TargetBusy { .. } => {
-                    load.target_holder = None;
-                    "target busy"
-                }
-                Reason::HourlyLimit { .. } => {
-                    load.started_last_hour = 0;
-                    "per hour"
-                }
-                Reason::ConcurrentLimit { .. } => {
-                    load.acting = 0;
-                    "concurrent"
-                }
-                Reason::RuleHourlyLimit { .. } => {
-                    load.rule.started_last_hour = 0;
-                    "per hour of the rule"
-                }
-                Reason::RuleConcurrentLimit { .. } => {
-                    load.rule.acting = 0;
-                    "concurrent of the rule"
-                }
-                Reason::Storm { .. } => {
-                    load.rule.sightings = [].into();
-                    "storm"
-                }
-                Reason::BlockedBy { .. } => {
-                    load.blockers = [].into();
-                    "blocked"
-                }
-                other => panic!("{other:?}"),
-            },
-            Verdict::Expired { at } => panic!("expired at {at}"),
-            Verdict::Allow(_) => break,
-        };
+                Verdict::Hold { reason, .. } => match reason {
+                    Reason::Paused { .. } => {
+                        load.pauses = [].into();
+                        "paused"
+                    }
+                    Reason::Muted { .. } => {
+                        rule.schedule = Schedule::default();
+                        "muted"
+                    }
+                    Reason::AskingAlertmanager { .. } => {
+                        alertmanager = None;
+                        "not known"
+                    }
+                    Reason::TargetBusy { .. } => {
+                        load.target_holder = None;
+                        "target busy"
+                    }
+                    Reason::HourlyLimit { .. } => {
+                        load.started_last_hour = 0;
+                        "per hour"
+                    }
+                    Reason::ConcurrentLimit { .. } => {
+                        load.acting = 0;
+                        "concurrent"
+                    }
+                    Reason::RuleHourlyLimit { .. } => {
+                        load.rule.started_last_hour = 0;
+                        "per hour of the rule"
+                    }
+                    Reason::RuleConcurrentLimit { .. } => {
+                        load.rule.acting = 0;
+                        "concurrent of the rule"
+                    }
+                    Reason::Storm { .. } => {
+                        load.rule.sightings = [].into();
+                        "storm"
+                    }
+                    Reason::BlockedBy { .. } => {
+                        load.blockers = [].into();
+                        "blocked"
+                    }
+                    other => panic!("{other:?}"),
+                },
+                Verdict::Expired { at } => panic!("expired at {at}"),
+                Verdict::Allow(_) => break,
+            };
         said.push(word);
     }
     assert_eq!(
@@ -348,6 +365,8 @@ fn the_order_is_people_then_times_then_leave_then_limits_then_what_else_fires() 
         [
             "paused",
             "muted",
+            "not known",
+            "stale",
             "ask",
             "target busy",
             "per hour",
@@ -358,4 +377,59 @@ fn the_order_is_people_then_times_then_leave_then_limits_then_what_else_fires() 
             "blocked"
         ]
     );
+}
+
+#[test]
+fn how_the_alert_stands_must_be_known_and_be_told() {
+    use crate::domain::alertmanager::{Alertmanager, AlertmanagerView, Standing};
+    let heal = heal();
+    let alert = heal.alerts[0].fingerprint;
+    let view = |asked: i64, alerts: &[(Fingerprint, Standing)]| {
+        Some(AlertmanagerView { asked_at: at(NOW + asked), up_since: at(0), alerts: alerts.iter().cloned().collect() })
+    };
+    let active = [(alert, Standing::Active)];
+    let silenced = [(alert, Standing::Suppressed("silenced by 17".to_owned()))];
+    let failure = || Some("nobody listens".to_owned());
+    let heals_silenced = RulePolicy { when_silenced: WhenSilenced::Heal, ..RulePolicy::default() };
+    let plain = RulePolicy::default();
+    for (name, rule, view, failure, expected) in [
+        ("it has it", &plain, view(0, &active), None, "allow"),
+        ("silenced", &plain, view(0, &silenced), None, "hold 5"),
+        ("silenced and the rule heals nevertheless", &heals_silenced, view(0, &silenced), None, "allow"),
+        ("gone", &plain, view(0, &[]), None, "hold 5"),
+        ("gone and the rule heals silenced ones", &heals_silenced, view(0, &[]), None, "hold 5"),
+        ("never asked", &plain, None, None, "hold 0"),
+        ("asked before the alert came", &plain, view(-1, &active), None, "hold 0"),
+        ("asked too long ago", &plain, view(-40, &active), None, "hold 0"),
+        ("does not answer", &plain, None, failure(), "hold 5"),
+        ("did not answer now, but did a moment ago", &plain, view(0, &active), failure(), "allow"),
+    ] {
+        let alertmanager = Alertmanager { view, failure };
+        let (limits, load) = (Limits::default(), Load::default());
+        let situation = Situation {
+            heal: &heal,
+            limits,
+            rule: Some(rule),
+            alertmanager: Some(&alertmanager),
+            load: &load,
+            now: at(NOW),
+        };
+        assert_eq!(word(ask(&situation)), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_alert_that_fires_for_too_long_is_refused_before_anything_was_done() {
+    let rule = |seconds| RulePolicy { max_age: Some(Duration::from_secs(seconds)), ..RulePolicy::default() };
+    let (limits, load) = (Limits::default(), Load::default());
+    let mut heal = heal();
+    assert_eq!(said_under(&rule(60), &heal, limits, &load), "allow");
+    assert_eq!(said_under(&rule(59), &heal, limits, &load), "refuse");
+    let mut young = heal.alerts[0].clone();
+    young.starts_at = at(NOW - 5);
+    heal.alerts.push(young);
+    assert_eq!(said_under(&rule(59), &heal, limits, &load), "allow", "one is young");
+    heal.alerts.pop();
+    heal.first_attempt_at = Some(at(NOW - 30));
+    assert_eq!(said_under(&rule(59), &heal, limits, &load), "allow", "a ladder that has begun goes on");
 }

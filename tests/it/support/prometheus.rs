@@ -100,6 +100,11 @@ impl Alertmanager {
         self.amtool(&["silence", "add", "--author=me", "--comment=a test", "--duration=1h", matcher])
     }
 
+    /// `amtool silence expire`.
+    pub fn expire(&self, silence: &str) {
+        self.amtool(&["silence", "expire", silence]);
+    }
+
     fn amtool(&self, arguments: &[&str]) -> String {
         let url = format!("--alertmanager.url={}", self.url());
         let output = Command::new("amtool").args(arguments).arg(url).output().unwrap();
