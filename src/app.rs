@@ -31,6 +31,7 @@ use crate::telemetry::Metrics;
 use crate::tls::server::Acceptor;
 use crate::verify::{AlertmanagerAsker, Evidence};
 use crate::web::access::Access;
+use crate::web::push;
 use crate::web::server::{Protocol, Server};
 use crate::web::{Identity, Loaded, Parts, WebState};
 
@@ -98,12 +99,7 @@ pub async fn run_on(
     // The door answers while the store is still being opened: 503, so that Alertmanager comes again.
     let mut loops = Loops::default();
     let stop_web = CancellationToken::new();
-    loops.spawn("web", {
-        let (web, stop) = (web.clone(), stop_web.clone());
-        async move {
-            server.run(web, stop, DRAIN_REQUESTS).await;
-        }
-    });
+    loops.spawn("web", serve(server, web.clone(), stop_web.clone()));
     let store = open_store(open, &config.store, dry_run, &metrics).await?;
     let engine = Arc::new(Engine {
         store: Arc::clone(&store),
@@ -128,6 +124,7 @@ pub async fn run_on(
     loops.spawn("messages", courier.run(stop_courier.clone(), DRAIN_MESSAGES));
     let fixed = Fixed::of(config, verified_clients);
     let reloader = Reloader { origin, fixed, dry_run, clock, web: web.clone(), engine: Arc::clone(&engine), notifiers };
+    loops.spawn("pushes", push::watch(web.clone(), stop_web.clone()));
     loops.spawn("reloads", reloader.run(asks, stop_web.clone()));
     web.open(store);
     tracing::info!(rules, dry_run, version = env!("CARGO_PKG_VERSION"), "ready");
@@ -144,6 +141,11 @@ pub async fn run_on(
             anyhow::bail!("the {name} loop ended although nobody asked it to; this is a defect, please report it")
         }
     }
+}
+
+async fn serve(server: Server, web: WebState, stop: CancellationToken) {
+    // Whatever was cut off has been told; there is nobody left to hear of it.
+    server.run(web, stop, DRAIN_REQUESTS).await;
 }
 
 /// Finishes what is under way, in the order of the way of an alert. The door has been told to close.

@@ -11,6 +11,9 @@ use super::Timestamp;
 /// Label or annotation names and values. Names may be any UTF-8 text (Alertmanager 0.27 and newer).
 pub type Labels = BTreeMap<String, String>;
 
+/// The annotation that says of an alert that it counts as resolved only because nobody said that it fires any more.
+pub const BY_TIMEOUT: &str = "autoheal_resolved";
+
 /// The identity of an alert: 64-bit FNV-1a over its sorted labels, as Alertmanager computes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(u64);

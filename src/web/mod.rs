@@ -14,6 +14,7 @@ mod linger;
 mod orders;
 mod page;
 pub mod payload;
+pub mod push;
 pub mod reload;
 mod reply;
 pub mod server;
@@ -99,6 +100,7 @@ struct Inner {
     /// Whether anybody on the network may deliver alerts without showing who they are.
     exposed: AtomicBool,
     large_bodies: Semaphore,
+    pushed: push::Pushed,
     store_errors: Throttled,
     bad_payloads: Throttled,
 }
@@ -117,6 +119,7 @@ impl WebState {
             ready: AtomicBool::new(false),
             exposed: AtomicBool::new(false),
             large_bodies: Semaphore::new(body::LARGE_BODIES),
+            pushed: push::Pushed::default(),
             store_errors: Throttled::default(),
             bad_payloads: Throttled::default(),
         }))
@@ -201,6 +204,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(api::routes(state))
         .unify()
         .or(orders::routes(state))
+        .unify()
+        .or(push::routes(state))
         .unify()
         .or(page::routes(state))
         .unify()

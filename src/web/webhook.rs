@@ -15,7 +15,7 @@ use super::body::{self, BodyError};
 use super::payload::{self, PayloadError};
 use super::{Loaded, WebState, layers, reply, with};
 use crate::domain::Timestamp;
-use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::alert::{Alert, AlertStatus, Delivery};
 use crate::domain::heal::HealId;
 use crate::domain::rule::HealRequest;
 use crate::ids::Ids;
@@ -45,7 +45,7 @@ where
 
 /// What the sender is told. Alertmanager reads only the status; people read the rest.
 #[derive(Debug, Serialize)]
-struct Accepted {
+pub struct Accepted {
     /// Alerts of the delivery.
     accepted: usize,
     /// Those of them that a rule matches.
@@ -53,7 +53,7 @@ struct Accepted {
 }
 
 /// Why a delivery was not accepted. Nothing of it was committed.
-enum Refusal {
+pub enum Refusal {
     NotReady,
     Body(BodyError),
     Payload(PayloadError),
@@ -85,7 +85,17 @@ where
         }
     };
     drop(body);
-    let seen = seen.map_err(Refusal::Payload)?;
+    commit(state, &loaded, seen.map_err(Refusal::Payload)?, now).await
+}
+
+/// Takes a delivery that was read elsewhere, as [`accept`] takes one of its own.
+pub async fn take(state: &WebState, delivery: Delivery, now: Timestamp) -> Result<Accepted, Refusal> {
+    let loaded = state.loaded();
+    let seen = sort(delivery, &loaded, state);
+    commit(state, &loaded, seen, now).await
+}
+
+async fn commit(state: &WebState, loaded: &Loaded, seen: Seen, now: Timestamp) -> Result<Accepted, Refusal> {
     let metrics = &state.parts().metrics;
     if !seen.sightings.is_empty() {
         let policy = Arc::clone(&loaded.policy);
@@ -113,7 +123,10 @@ struct Seen {
 }
 
 fn look(bytes: &Bytes, loaded: &Loaded, state: &WebState, now: Timestamp) -> Result<Seen, PayloadError> {
-    let delivery = payload::parse(bytes, now)?;
+    Ok(sort(payload::parse(bytes, now)?, loaded, state))
+}
+
+fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
     let external_url: Arc<str> = delivery.external_url.into();
     let answer = Accepted { accepted: delivery.alerts.len(), matched: 0 };
     let mut seen = Seen { sightings: Vec::new(), firing: 0, resolved: 0, answer };
@@ -129,7 +142,7 @@ fn look(bytes: &Bytes, loaded: &Loaded, state: &WebState, now: Timestamp) -> Res
             seen.sightings.push(Sighting { alert, requests, external_url: Arc::clone(&external_url) });
         }
     }
-    Ok(seen)
+    seen
 }
 
 /// What every matching rule asks for. Counted here, before the store, so repeats of a refused delivery count again.
@@ -163,7 +176,7 @@ fn tell(decision: &Decision, metrics: &Metrics) {
 }
 
 impl Refusal {
-    fn answer(self, state: &WebState) -> Response {
+    pub fn answer(self, state: &WebState) -> Response {
         let (reason, response) = match self {
             Self::NotReady => {
                 (Rejection::NotReady, reply::unavailable("starting up or stopping; not ready for deliveries"))
@@ -204,7 +217,7 @@ impl Throttled {
     const INTERVAL: Duration = Duration::from_secs(10);
 
     /// Calls `log` with the number of lines left out since the last one, or leaves this one out.
-    fn tell(&self, now: Timestamp, log: impl FnOnce(u64)) {
+    pub fn tell(&self, now: Timestamp, log: impl FnOnce(u64)) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0.is_some_and(|last| now < last + Self::INTERVAL) {
             state.1 += 1;

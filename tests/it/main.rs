@@ -21,6 +21,7 @@ mod notify_slack_bot;
 mod orders;
 mod pages;
 mod payloads;
+mod push;
 mod reload;
 mod rule_test;
 mod secrets;

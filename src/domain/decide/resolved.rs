@@ -5,7 +5,7 @@ use super::evidence::{self, Verifying};
 use super::{Policy, Snapshot};
 use crate::domain::Timestamp;
 use crate::domain::action::Target;
-use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus, BY_TIMEOUT, Fingerprint};
 use crate::domain::heal::{Episode, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
@@ -61,6 +61,10 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
     let known = &mut draft.heal.alerts[index];
     known.status = AlertStatus::Resolved;
     known.ends_at = alert.ends_at.or(Some(now));
+    // Whoever reads the heal must see that nobody said it is well.
+    if let Some(how) = alert.annotations.get(BY_TIMEOUT) {
+        known.annotations.insert(BY_TIMEOUT.to_owned(), how.clone());
+    }
     draft.touch(fingerprint);
     draft.tell("resolved", Reason::AlertResolved { alert: fingerprint }, ALERTMANAGER);
     if draft.heal.all_resolved() {
