@@ -79,9 +79,9 @@ pub async fn run_on(
     let verified_clients = protocol.tls.as_ref().is_some_and(|tls| tls.verifies_clients());
     let server = Server::bind(config.web.listen_address).await?.with_protocol(protocol);
     let address = server.local_addr();
-    let Built { loaded, equipment, notifiers } = build(&config, dry_run, verified_clients, &clock)?;
-    let rules = loaded.rules.rules().len();
     let metrics = Arc::new(Metrics::new(clock.now()));
+    let Built { loaded, equipment, notifiers } = build(&config, dry_run, verified_clients, &clock, &metrics)?;
+    let rules = loaded.rules.rules().len();
     let wake = Wake::default();
     let (reloads, asks) = mpsc::channel(reload::MAX_ASKS);
     let identity = Identity { store: store_name(&config.store, dry_run), started_at: clock.now() };
@@ -135,12 +135,9 @@ pub async fn run_on(
     };
     stop_web.cancel();
     drain(&mut loops, &engine, &stop_courier).await;
-    match early {
-        None => Ok(()),
-        Some(name) => {
-            anyhow::bail!("the {name} loop ended although nobody asked it to; this is a defect, please report it")
-        }
-    }
+    let defect =
+        |name| anyhow::anyhow!("the {name} loop ended although nobody asked it to; this is a defect, please report it");
+    early.map_or(Ok(()), |name| Err(defect(name)))
 }
 
 async fn serve(server: Server, web: WebState, stop: CancellationToken) {
@@ -169,9 +166,15 @@ struct Built {
     notifiers: BTreeMap<String, Arc<dyn Notifier>>,
 }
 
-fn build(config: &Config, dry_run: bool, verified_clients: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Built> {
-    let Effects { actions, notifiers, evidence, alertmanager } =
-        if dry_run { Effects::default() } else { effects(config, clock)? };
+fn build(
+    config: &Config,
+    dry_run: bool,
+    verified_clients: bool,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Built> {
+    let effects = if dry_run { Effects::default() } else { effects(config, clock, metrics)? };
+    let Effects { actions, notifiers, evidence, alertmanager } = effects;
     let mut policy = config.policy(dry_run);
     policy.alertmanager = alertmanager.is_some().then(Arc::default);
     let policy = Arc::new(policy);
@@ -213,8 +216,8 @@ struct Effects {
     alertmanager: Option<AlertmanagerAsker>,
 }
 
-fn effects(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Effects> {
-    let actions = Actions::new(&config.docker_hosts, Arc::clone(clock)).context("docker.hosts")?;
+fn effects(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> anyhow::Result<Effects> {
+    let actions = Actions::new(&config.docker_hosts, &config.awx_servers, clock, metrics)?;
     let notifiers = notify::build(&config.receivers, &Pages::default()).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("receivers: {}", errors.join("; "))

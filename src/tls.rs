@@ -131,6 +131,14 @@ impl TlsError {
     }
 }
 
+/// Authorities written into the configuration (PEM).
+///
+/// # Errors
+/// The text holds no certificate.
+pub fn inline_authorities(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    certificates("tls.caCerts", Path::new("(inline)"), pem.as_bytes())
+}
+
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|error| TlsError::Unreadable { option, path: path.to_owned(), error })
 }

@@ -1,6 +1,7 @@
 //! Actions: what a step can do to the world. An action looks first, names exactly what it will touch, and only then acts;
 //! the engine commits between any two of these, so that a crash resumes rather than repeats.
 
+pub mod awx;
 pub mod container;
 
 use std::sync::Arc;
@@ -12,15 +13,23 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::domain::action::RenderedAction;
+use crate::domain::alert::Alert;
 use crate::domain::decide::ActionOutcome;
+use crate::domain::heal::AttemptId;
+use crate::telemetry::Metrics;
 
+use self::awx::{AwxAction, AwxServer, AwxServerError};
 use self::container::{ContainerAction, DockerHost, DockerHostError};
 
 /// What an action is told of the attempt it serves.
 #[derive(Debug, Clone)]
 pub struct Assignment {
+    /// Which attempt this is.
+    pub attempt: AttemptId,
     /// What to do.
     pub action: RenderedAction,
+    /// The alert it is done for; the first of several.
+    pub alert: Option<Alert>,
     /// When the earliest of the heal's alerts began to fire: what was restarted since then needs no second restart.
     /// For a later attempt of the same heal this is when the previous attempt's action ended: what that action itself
     /// restarted must not count, or no second attempt would ever do anything.
@@ -109,15 +118,40 @@ pub trait Action: Send + Sync {
 /// Every kind of action, built once.
 pub struct Actions {
     container: Arc<dyn Action>,
+    awx: Arc<AwxAction>,
+}
+
+/// An action's part of the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionsError {
+    /// A Docker host.
+    #[error("docker.hosts: {0}")]
+    Docker(#[from] DockerHostError),
+    /// An AWX server.
+    #[error(transparent)]
+    Awx(#[from] AwxServerError),
 }
 
 impl Actions {
     /// Builds all kinds without connecting anywhere; whoever cannot be reached is told when an attempt needs it.
     ///
     /// # Errors
-    /// A Docker host whose address or files are unusable.
-    pub fn new(docker_hosts: &[DockerHost], clock: Arc<dyn Clock>) -> Result<Self, DockerHostError> {
-        Ok(Self { container: Arc::new(ContainerAction::new(docker_hosts, clock)?) })
+    /// A Docker host or an AWX server whose address or files are unusable.
+    pub fn new(
+        docker_hosts: &[DockerHost],
+        awx_servers: &[AwxServer],
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, ActionsError> {
+        Ok(Self {
+            container: Arc::new(ContainerAction::new(docker_hosts, Arc::clone(clock))?),
+            awx: Arc::new(AwxAction::new(awx_servers, clock, metrics)?),
+        })
+    }
+
+    /// Somebody says that jobs elsewhere have changed: look at them now.
+    pub fn hint(&self) {
+        self.awx.hint();
     }
 
     /// The kind that serves an action.
@@ -125,6 +159,7 @@ impl Actions {
     pub fn of(&self, action: &RenderedAction) -> Arc<dyn Action> {
         match action {
             RenderedAction::RestartContainer(_) => Arc::clone(&self.container),
+            RenderedAction::AwxJob(_) => Arc::clone(&self.awx) as Arc<dyn Action>,
         }
     }
 }

@@ -129,7 +129,7 @@ impl Reloader {
     /// Builds all that can fail; nothing after it can.
     async fn put_in_place(&mut self) -> Result<Reloaded, String> {
         let (config, warnings) = self.read().await?;
-        let built = build(&config, self.dry_run, self.fixed.verified_clients, &self.clock);
+        let built = build(&config, self.dry_run, self.fixed.verified_clients, &self.clock, &self.engine.metrics);
         let Built { loaded, equipment, notifiers } = built.map_err(|error| format!("{error:#}"))?;
         let rules = loaded.rules.rules().len();
         let restart_needed = self.fixed.differences(&config);

@@ -100,6 +100,7 @@ impl Loader<'_> {
             sections.host_names.mark_incomplete();
             sections.receiver_names.mark_incomplete();
             sections.time_intervals.mark_incomplete();
+            sections.awx.mark_incomplete();
         }
         if sections.host_names.is_empty() {
             self.add_local_host(&mut sections);
@@ -107,6 +108,7 @@ impl Loader<'_> {
         let default_receivers = sections
             .default_receivers
             .map_or_else(Vec::new, |(file, node)| sections.receiver_names.known_list(&self.reader(file), node));
+        sections.awx.finish(self.problems);
         let rules = self.load_rules(&sections, &default_receivers, incomplete);
         let store = self.store(sections.store.take());
         if let Some(text) = &self.options.listen_address {
@@ -121,6 +123,7 @@ impl Loader<'_> {
             rules: RuleSet::new(rules),
             store: store?,
             docker_hosts: sections.hosts,
+            awx_servers: sections.awx.into_servers(),
             limits: sections.limits,
             web: sections.web,
             web_file: self.web_file(),
@@ -192,6 +195,7 @@ impl Loader<'_> {
         let documents = self.read_all(self.rule_paths(sections, incomplete));
         let around = Surroundings {
             hosts: &sections.host_names,
+            awx: &sections.awx,
             receivers: &sections.receiver_names,
             default_receivers,
             times: &sections.time_intervals,

@@ -5,6 +5,8 @@
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
 //! `rules` with `steps` and `verify`, `endpoint`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
+mod awx;
+mod awx_job;
 mod diagnostic;
 mod docker;
 mod documents;
@@ -37,6 +39,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::action::awx::AwxServer;
 use crate::action::container::DockerHost;
 use crate::domain::decide::Policy;
 use crate::domain::guard::Limits;
@@ -68,6 +71,8 @@ pub struct Config {
     pub store: StoreLocation,
     /// Docker hosts by name.
     pub docker_hosts: Vec<DockerHost>,
+    /// AWX servers by name.
+    pub awx_servers: Vec<AwxServer>,
     /// Limits over all rules.
     pub limits: Limits,
     /// Web interface.

@@ -100,6 +100,11 @@ impl Reader<'_> {
         self.problems.borrow().count(Severity::Error)
     }
 
+    /// How many of them are errors.
+    pub fn error_count(&self) -> usize {
+        self.problems.borrow().count(Severity::Error)
+    }
+
     /// Writes down that a value is of another type than it must be.
     pub fn misfit(&self, node: &Node, expected: &str) {
         self.error(

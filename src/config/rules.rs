@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::awx::AwxSection;
 use super::names::Names;
 use super::precautions;
 use super::reader::{Mapping, Reader, Schema};
@@ -34,6 +35,7 @@ const RULE: Schema = Schema {
         "steps",
         "receivers",
         "restartContainer",
+        "awxJob",
         "attempts",
         "backoff",
         "timeout",
@@ -41,7 +43,7 @@ const RULE: Schema = Schema {
         "whenSilenced",
         "maxAge",
     ],
-    unsupported: &["awxJob", "batchJob"],
+    unsupported: &["batchJob"],
     strict: true,
 };
 const METADATA: Schema = Schema {
@@ -63,6 +65,8 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 pub(super) struct Surroundings<'a> {
     /// Docker hosts.
     pub hosts: &'a Names,
+    /// AWX servers.
+    pub awx: &'a AwxSection,
     /// Receivers.
     pub receivers: &'a Names,
     /// Who is told when a rule does not say.

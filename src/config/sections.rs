@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::awx::AwxSection;
 use super::diagnostic::{Place, SourceFile};
 use super::names::Names;
-use super::reader::{Mapping, Reader, Schema};
+use super::reader::{Reader, Schema};
 use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
 use super::{StoreLocation, WebSettings, docker, endpoint, receivers, rules, web};
@@ -39,9 +40,6 @@ const CONFIGURATION: Schema = Schema {
 const LIMITS: Schema =
     Schema { what: "`limits`", keys: &["concurrent", "perHour"], unsupported: &["storm"], strict: false };
 
-/// Sections of the language that say nothing to this version, and what their absence means.
-const UNUSED: [(&str, &str); 1] = [("awx", "no rule of this version launches AWX jobs")];
-
 const DAY: Duration = Duration::from_hours(24);
 
 /// Whether a mapping's key makes its file a configuration rather than a file of rules.
@@ -65,6 +63,7 @@ pub(super) struct Sections<'n> {
     pub store: Option<StoreLocation>,
     pub hosts: Vec<DockerHost>,
     pub host_names: Names,
+    pub awx: AwxSection,
     pub throttle: Duration,
     pub limits: Limits,
     pub web: WebSettings,
@@ -90,6 +89,7 @@ impl<'n> Sections<'n> {
             store: None,
             hosts: Vec::new(),
             host_names: Names::new("docker host"),
+            awx: AwxSection::new(),
             throttle: Duration::from_hours(1),
             limits: Limits::default(),
             web: WebSettings::default(),
@@ -112,9 +112,6 @@ impl<'n> Sections<'n> {
             return;
         }
         let Some(top) = reader.mapping(root, &CONFIGURATION) else { return };
-        for (key, meaning) in UNUSED {
-            warn_unused(reader, &top, key, meaning);
-        }
         if let Some(node) = top.get("ruleFiles") {
             self.rule_files.get_or_insert_default().extend(read_rule_files(reader, node));
         }
@@ -123,6 +120,9 @@ impl<'n> Sections<'n> {
         }
         if let Some(node) = top.get("docker") {
             docker::read(reader, node, &mut self.host_names, &mut self.hosts);
+        }
+        if let Some(node) = top.get("awx") {
+            self.awx.add(reader, node);
         }
         if let Some(interval) = top.get("throttling").and_then(|node| rules::read_throttling(reader, node)) {
             self.throttle = interval;
@@ -152,12 +152,6 @@ impl<'n> Sections<'n> {
         self.default_receivers = top.get("defaultReceivers").map(|node| (file, node)).or(self.default_receivers);
         self.rules.extend(top.get("rules").map(|node| (file, node)));
     }
-}
-
-fn warn_unused(reader: &Reader<'_>, top: &Mapping<'_>, key: &str, meaning: &str) {
-    let (Some(node), Some(span)) = (top.get(key), top.key_span(key)) else { return };
-    reader.any_mapping(node, &format!("`{key}`"));
-    reader.warning(span, format!("`{key}` is read but not used by this version"), meaning);
 }
 
 fn read_rule_files(reader: &Reader<'_>, node: &Node) -> Vec<RulePath> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::awx_job;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::{Surroundings, template};
@@ -22,8 +23,8 @@ const ACTIONS: [&str; 3] = ["restartContainer", "awxJob", "batchJob"];
 
 const STEP: Schema = Schema {
     what: "a step",
-    keys: &["restartContainer", "attempts", "backoff", "timeout", "verify"],
-    unsupported: &["awxJob", "batchJob"],
+    keys: &["restartContainer", "awxJob", "attempts", "backoff", "timeout", "verify"],
+    unsupported: &["batchJob"],
     strict: true,
 };
 const RESTART: Schema = Schema {
@@ -37,6 +38,8 @@ const BACKOFF: Schema =
     Schema { what: "`backoff`", keys: &["initial", "factor", "max"], unsupported: &[], strict: true };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+/// Jobs queue, and play for a while.
+const JOB_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// A heal that takes longer than a week is a matter for people.
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -75,30 +78,32 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     let actions: Vec<_> = ACTIONS.into_iter().filter_map(|action| step.key_span(action)).collect();
     match actions.as_slice() {
         [] if step.keys().all(|key| MANNER.contains(&key)) => {
-            reader.error(step.span, "this step has no action", "expected `restartContainer`");
+            reader.error(step.span, "this step has no action", "expected `restartContainer` or `awxJob`");
         }
         // A mistyped action has been reported as an unknown key.
         [] | [_] => {}
         [_, second, ..] => reader.error(second, "a step has one action", "make this action a step of its own"),
     }
     let acts_on_containers = step.key_span("restartContainer").is_some();
-    let action = step.get("restartContainer").and_then(|node| read_restart(reader, node, around.hosts));
+    let is_job = step.key_span("awxJob").is_some();
+    let action = if is_job {
+        let job = step.get("awxJob").and_then(|node| awx_job::read(reader, node, around.awx));
+        job.map(|job| Action::AwxJob(Box::new(job)))
+    } else {
+        let restart = step.get("restartContainer").and_then(|node| read_restart(reader, node, around.hosts));
+        restart.map(Action::RestartContainer)
+    };
     let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
     let backoff = step.get("backoff").map_or(Some(Backoff::default()), |node| read_backoff(reader, node));
-    let timeout = step.get("timeout").map_or(Some(DEFAULT_TIMEOUT), |node| reader.duration(node, POSITIVE));
+    let default_timeout = if is_job { JOB_TIMEOUT } else { DEFAULT_TIMEOUT };
+    let timeout = step.get("timeout").map_or(Some(default_timeout), |node| reader.duration(node, POSITIVE));
     let verify = step
         .get("verify")
         .map_or(Some(VerifyPolicy::default()), |node| verify::read(reader, node, around, acts_on_containers));
     if reader.problem_count() > before {
         return None;
     }
-    Some(Step {
-        action: Action::RestartContainer(action?),
-        attempts: attempts?,
-        backoff: backoff?,
-        timeout: timeout?,
-        verify: verify?,
-    })
+    Some(Step { action: action?, attempts: attempts?, backoff: backoff?, timeout: timeout?, verify: verify? })
 }
 
 fn read_restart(reader: &Reader<'_>, node: &Node, hosts: &Names) -> Option<RestartContainer<Template>> {

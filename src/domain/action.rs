@@ -1,5 +1,8 @@
 //! What a step can do: actions as the rule wrote them (texts are templates) and as rendered for one alert.
 
+mod awx;
+mod tree;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::duration;
 use super::template::{AlertContext, RenderError, Template};
+
+pub use awx::{AwxJob, JobType, check_limit, has_jinja};
+pub use tree::Tree;
 
 /// What an action touches, rendered to one text such as `docker:local/compose/otus/ui`. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +79,8 @@ pub struct RestartContainer<Text> {
 pub enum Action<Text> {
     /// `restartContainer`.
     RestartContainer(RestartContainer<Text>),
+    /// `awxJob`.
+    AwxJob(Box<AwxJob<Text>>),
 }
 
 /// An action as a rule wrote it.
@@ -98,6 +106,16 @@ pub enum ActionRenderError {
         field: String,
         /// What came out.
         rendered: String,
+    },
+    /// A text came out as something that would touch more than meant, or be run.
+    #[error("{field} is {rendered:?} after rendering; it {why}")]
+    Unsafe {
+        /// The field's key as the rule writes it.
+        field: String,
+        /// What came out.
+        rendered: String,
+        /// What is wrong with it, after «it», and what to do.
+        why: String,
     },
     /// A text that names a target came out empty. Empty never widens.
     #[error("{field} is empty after rendering {template:?}; an empty value would widen the target")]
@@ -156,6 +174,7 @@ impl ActionTemplate {
                     max: restart.max,
                 }))
             }
+            Self::AwxJob(job) => Ok(Action::AwxJob(Box::new(job.render(alert)?))),
         }
     }
 }
@@ -166,16 +185,18 @@ impl<Text> Action<Text> {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::RestartContainer(_) => "restartContainer",
+            Self::AwxJob(_) => "awxJob",
         }
     }
 }
 
 impl RenderedAction {
-    /// The Docker host it is about.
+    /// The Docker host it is about; empty when it is about none.
     #[must_use]
     pub fn host(&self) -> &str {
         match self {
             Self::RestartContainer(restart) => &restart.host,
+            Self::AwxJob(_) => "",
         }
     }
 
@@ -196,6 +217,7 @@ impl RenderedAction {
                     }
                 })
             }
+            Self::AwxJob(job) => Target(job.target()),
         }
     }
 
@@ -219,6 +241,7 @@ impl RenderedAction {
                 fields.insert("max".into(), json!(restart.max));
                 fields
             }
+            Self::AwxJob(job) => job.fields(),
         }
     }
 
@@ -227,6 +250,7 @@ impl RenderedAction {
     pub const fn doing(&self) -> &'static str {
         match self {
             Self::RestartContainer(_) => "restarting",
+            Self::AwxJob(_) => "running",
         }
     }
 
@@ -247,6 +271,7 @@ impl RenderedAction {
                     }
                 }
             }
+            Self::AwxJob(job) => job.summary(),
         }
     }
 }

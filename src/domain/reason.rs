@@ -84,6 +84,8 @@ pub enum Reason {
     ActionFailed { error: String },
     /// The action was refused; trying again would not help.
     ActionRefused { error: String },
+    /// What the action did, or what is going on, is not what was meant or cannot be known.
+    ActionDoubtful { error: String },
     /// The action could not be tried.
     ActionUnreachable { error: String, again_at: Timestamp },
     /// The action could not be tried for too long.
@@ -309,7 +311,9 @@ impl fmt::Display for Reason {
             Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
             Self::ActionDone { what, took } => write!(f, "{what}, took {}", human(*took)),
             Self::ActionNotNeeded { what } => write!(f, "nothing done: {what}"),
-            Self::ActionFailed { error } | Self::ActionRefused { error } => f.write_str(error),
+            Self::ActionFailed { error } | Self::ActionRefused { error } | Self::ActionDoubtful { error } => {
+                f.write_str(error)
+            }
             Self::ActionUnreachable { error, again_at } => {
                 write!(f, "could not be tried: {error}; again at {again_at}")
             }

@@ -16,6 +16,8 @@ use crate::store::StoreError;
 
 /// Pause before a result the store refused is offered again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before a deed that could not be asked to stop is asked again.
+const STOP_PAUSE: Duration = Duration::from_secs(1);
 
 /// The attempt is no longer ours to go on with: it was ended elsewhere, or the store is closed.
 pub(super) struct NotOurs;
@@ -42,7 +44,9 @@ impl Engine {
             return Err(NotOurs);
         };
         let assignment = Assignment {
+            attempt: attempt.id,
             action: step.action.clone(),
+            alert: heal.alerts.first().cloned(),
             symptom_since: attempt.symptom_since,
             began_at: attempt.began_at,
             deadline: attempt.deadline,
@@ -166,29 +170,40 @@ async fn follow(
 ) -> ActionOutcome {
     let mut asked_to_stop = false;
     loop {
-        let pause = match action.poll(assignment, handle).await {
-            Progress::Running { again_in } => again_in,
-            Progress::Over(outcome) => return outcome,
+        // A poll may wait for news of its own; dropping it loses nothing.
+        let pause = tokio::select! {
+            biased;
+            () = cancelled.cancelled(), if !asked_to_stop => {
+                asked_to_stop = ask_to_stop(action, assignment, handle).await;
+                continue;
+            }
+            progress = action.poll(assignment, handle) => match progress {
+                Progress::Running { again_in } => again_in,
+                Progress::Over(outcome) => return outcome,
+            },
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = cancelled.cancelled(), if !asked_to_stop => {
-                asked_to_stop = match action.cancel(assignment, handle).await {
-                    Stop::Asked => {
-                        tracing::info!(target = %assignment.action.target(), "asked to stop, because a person cancelled");
-                        true
-                    }
-                    Stop::Impossible => {
-                        tracing::info!(target = %assignment.action.target(), "cannot be stopped; it runs to its end");
-                        true
-                    }
-                    Stop::Failed { error } => {
-                        tracing::warn!(%error, "a cancelled action could not be asked to stop; asking again");
-                        tokio::time::sleep(pause).await;
-                        false
-                    }
-                };
-            }
+            () = cancelled.cancelled(), if !asked_to_stop => {}
+        }
+    }
+}
+
+/// Asks a deed to stop because a person cancelled; answers whether it need not be asked again.
+async fn ask_to_stop(action: &dyn Action, assignment: &Assignment, handle: &Value) -> bool {
+    match action.cancel(assignment, handle).await {
+        Stop::Asked => {
+            tracing::info!(target = %assignment.action.target(), "asked to stop, because a person cancelled");
+            true
+        }
+        Stop::Impossible => {
+            tracing::info!(target = %assignment.action.target(), "cannot be stopped; it runs to its end");
+            true
+        }
+        Stop::Failed { error } => {
+            tracing::warn!(%error, "a cancelled action could not be asked to stop; asking again");
+            tokio::time::sleep(STOP_PAUSE).await;
+            false
         }
     }
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::services::{Service, Services};
 use crate::domain::Timestamp;
 use crate::domain::alert::AlertStatus;
 use crate::domain::heal::{Outcome, STATES};
@@ -82,6 +83,7 @@ label_sets! {
     ChannelLabel { channel: String }
     FailureLabels { channel: String, reason: &'static str }
     BuildLabels { version: &'static str }
+    ServiceLabel { service: String }
 }
 
 type Counters<Labels> = Family<Labels, Counter>;
@@ -111,6 +113,8 @@ pub struct Metrics {
     exposed: Gauge,
     config_successful: Gauge,
     config_success_time: Gauge<f64, AtomicU64>,
+    services: Services,
+    services_up: Gauges<ServiceLabel>,
 }
 
 impl Metrics {
@@ -140,6 +144,8 @@ impl Metrics {
             exposed: Gauge::default(),
             config_successful: Gauge::default(),
             config_success_time: Gauge::default(),
+            services: Services::default(),
+            services_up: Family::default(),
         };
         metrics.register(started);
         metrics.start_at_zero();
@@ -180,6 +186,8 @@ impl Metrics {
         r.register("autoheal_config_last_reload_successful", texts, self.config_successful.clone());
         let texts = "When the configuration in place was read, in seconds since 1970";
         r.register("autoheal_config_last_reload_success_timestamp_seconds", texts, self.config_success_time.clone());
+        let texts = "1 while a service that actions depend on answers, 0 while it is left alone because it does not";
+        r.register("autoheal_service_up", texts, self.services_up.clone());
         r.register("autoheal_store_commit_seconds", "How long a commit took", self.store_commit_seconds.clone());
     }
 
@@ -262,6 +270,18 @@ impl Metrics {
     /// A heal was verified this long after its action was done.
     pub fn verified(&self, took: Duration) {
         self.verification_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A service that actions depend on answers, or does not for this reason.
+    pub fn set_service(&self, name: &str, error: Option<&str>, now: Timestamp) {
+        self.services.set(name, error, now);
+        let labels = ServiceLabel { service: name.to_owned() };
+        self.services_up.get_or_create(&labels).set(i64::from(error.is_none()));
+    }
+
+    /// The services that actions depend on.
+    pub fn services(&self) -> BTreeMap<String, Service> {
+        self.services.all()
     }
 
     /// The outbox in numbers.

@@ -2,8 +2,10 @@
 
 mod logs;
 mod metrics;
+mod services;
 mod story;
 
 pub use logs::{LogFormat, LogLevel, init_logs, log_subscriber};
 pub use metrics::{CONTENT_TYPE, Metrics, Rejection};
+pub use services::Service;
 pub use story::heal_changed;

@@ -142,6 +142,7 @@ async fn status(method: Method, state: WebState) -> Response {
         "rules": loaded.rules.rules().len(),
         "lastReload": state.0.last_reload.get(),
         "heals": heals,
+        "services": parts.metrics.services(),
         "outbox": { "waiting": outbox.waiting, "dead": outbox.dead },
     });
     reply::json(StatusCode::OK, &answer)

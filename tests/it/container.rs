@@ -15,6 +15,7 @@ use autoheal::clock::{Clock, SystemClock};
 use autoheal::domain::Timestamp;
 use autoheal::domain::action::{Action, ContainerSelector, RestartContainer};
 use autoheal::domain::decide::ActionOutcome;
+use autoheal::domain::heal::AttemptId;
 use serde_json::Value;
 
 type Selector = ContainerSelector<String>;
@@ -78,6 +79,8 @@ impl Task {
     fn assign(self) -> Assignment {
         let now = now();
         Assignment {
+            attempt: AttemptId(uuid::Uuid::nil()),
+            alert: None,
             action: Action::RestartContainer(self.restart),
             symptom_since: self.symptom_since,
             began_at: now,
@@ -129,6 +132,7 @@ fn says(outcome: &ActionOutcome, kind: &str, parts: &[&str]) {
         ActionOutcome::Failed { error } => ("failed", error.as_str()),
         ActionOutcome::Refused { error } => ("refused", error.as_str()),
         ActionOutcome::Unreachable { error } => ("unreachable", error.as_str()),
+        ActionOutcome::Doubtful { error } => ("doubtful", error.as_str()),
         ActionOutcome::TimedOut => ("timed out", ""),
     };
     assert_eq!(is, kind, "{text}");

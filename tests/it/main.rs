@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod alertmanager;
+mod awx;
 mod check;
 mod commands;
 mod config;

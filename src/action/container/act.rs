@@ -115,6 +115,7 @@ fn after_others(outcome: ActionOutcome, told: &[String]) -> ActionOutcome {
             ActionOutcome::Failed { error: format!("{told}; then {error}") }
         }
         ActionOutcome::Refused { error } => ActionOutcome::Refused { error: format!("{told}; then {error}") },
+        ActionOutcome::Doubtful { error } => ActionOutcome::Doubtful { error: format!("{told}; then {error}") },
         ActionOutcome::TimedOut => ActionOutcome::Failed { error: format!("{told}; then the action's time was over") },
         other @ (ActionOutcome::Done { .. } | ActionOutcome::NotNeeded { .. }) => other,
     }
@@ -167,13 +168,16 @@ impl Deeds<'_> {
 
     /// Asks the engine to start what stands still and to restart everything else.
     async fn ask(&self, entry: &Entry, condition: Condition) -> Result<(), Fault> {
-        let Action::RestartContainer(restart) = &self.assignment.action;
+        let stop_timeout = match &self.assignment.action {
+            Action::RestartContainer(restart) => restart.stop_timeout,
+            Action::AwxJob(_) => None,
+        };
         let (label, deadline) = (entry.label(), self.assignment.deadline);
         if condition == Condition::Stopped {
             return self.hand.start(&entry.id, &format!("start container {label}"), deadline).await;
         }
         let doing = format!("restart container {label}");
-        self.hand.restart(&entry.id, restart.stop_timeout, entry.stop_grace(), &doing, deadline).await
+        self.hand.restart(&entry.id, stop_timeout, entry.stop_grace(), &doing, deadline).await
     }
 
     /// Without an answer the engine may still be at it, and asking for a restart again could do it twice. So this

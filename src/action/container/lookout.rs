@@ -57,7 +57,9 @@ impl ContainerLookout {
 
     /// Whether the containers an action means run and, where they have a health check, are healthy.
     pub async fn health(&self, action: &RenderedAction, deadline: Timestamp) -> Finding {
-        let Action::RestartContainer(restart) = action;
+        let Action::RestartContainer(restart) = action else {
+            return Finding::new(Answer::Unknown, "this action is none of containers");
+        };
         let selected = match self.view(&restart.host) {
             Ok(view) => select::select(view, restart, deadline).await,
             Err(outcome) => Err(outcome),
@@ -103,7 +105,9 @@ impl ContainerLookout {
     }
 
     async fn find(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
-        let Action::RestartContainer(restart) = &assignment.action;
+        let Action::RestartContainer(restart) = &assignment.action else {
+            return Err(ActionOutcome::Failed { error: "this action is none of containers".to_owned() });
+        };
         let view = self.view(&restart.host)?;
         let turn = self.outages.turn(&restart.host, self.clock.now())?;
         let selected = select::select(view, restart, assignment.deadline).await;

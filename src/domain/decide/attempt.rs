@@ -55,6 +55,7 @@ pub fn finished(draft: &mut Draft<'_>, attempt: &Attempt, outcome: ActionOutcome
             ActionOutcome::Done { what } | ActionOutcome::NotNeeded { what } => what,
             ActionOutcome::Failed { error }
             | ActionOutcome::Refused { error }
+            | ActionOutcome::Doubtful { error }
             | ActionOutcome::Unreachable { error } => error,
             ActionOutcome::TimedOut => "the action did not end in time".to_owned(),
         };
@@ -88,6 +89,13 @@ pub fn finished(draft: &mut Draft<'_>, attempt: &Attempt, outcome: ActionOutcome
             if !resolved_meanwhile(draft, &reason) {
                 next_step(draft);
             }
+        }
+        ActionOutcome::Doubtful { error } => {
+            let reason = Reason::ActionDoubtful { error };
+            draft.tell("action doubtful", reason.clone(), AUTOHEAL);
+            // Neither another attempt nor the next step may add to what nobody understands.
+            draft.end(Outcome::Suppressed, reason);
+            draft.notify(MessageKind::Suppressed);
         }
         ActionOutcome::Unreachable { error } => unreachable(draft, attempt, error),
     }

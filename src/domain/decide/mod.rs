@@ -80,6 +80,11 @@ pub enum ActionOutcome {
         /// Why, and what a person can do.
         error: String,
     },
+    /// What was done, or what is going on, is not what was meant or cannot be known. Nothing more is done; a human must look.
+    Doubtful {
+        /// What is known, and where to look.
+        error: String,
+    },
     /// It could not be tried at all; costs no attempt.
     Unreachable {
         /// Whom we could not reach and how.

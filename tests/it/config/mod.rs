@@ -11,6 +11,7 @@ use autoheal::notify::NotifierSettings;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
+mod awx;
 mod precautions;
 mod problems;
 mod receivers;
@@ -90,7 +91,7 @@ docker:
   hosts:
   - {name: local, address: "unix:///var/run/docker.sock"}
   - {name: far, address: "tcp://far.example.com:2376", tls: {caFile: ca.pem, certFile: ca.pem, keyFile: ca.pem}}
-awx: {address: "https://awx.example.com/api", token: "${NOT_LOOKED_AT}"}
+awx: {address: "https://awx.example.com/api", token: "${BEARER}"}
 throttling: {interval: 2h}
 limits: {concurrent: 3, perHour: 7}
 web: {listenAddress: ":9100", bearerTokens: ["${BEARER}"], maxBodyBytes: 1024}
@@ -135,13 +136,9 @@ fn every_key_arrives() {
     let secrets = "BEARER=b\nSLACK_PATH=T0/B0/x\nSMTP_USER=u\nSMTP_PASSWORD=p\n";
     let files = [("autoheal.yml", FULL), ("heal/deep/a.yaml", LADDER), ("secrets", secrets), ("ca.pem", "")];
     let (config, warnings) = load(&files).unwrap();
-    assert_snapshot!(warnings, @r#"
-    warning: `awx` is read but not used by this version
-     --> autoheal.yml:8:1
-      |
-    8 | awx: {address: "https://awx.example.com/api", token: "${NOT_LOOKED_AT}"}
-      | ^^^ no rule of this version launches AWX jobs
-    "#);
+    assert_snapshot!(warnings, @"");
+    let [awx] = config.awx_servers.as_slice() else { panic!("{:?}", config.awx_servers) };
+    assert_eq!((awx.name.as_str(), awx.root.to_string().as_str()), ("default", "https://awx.example.com/api"));
     assert!(matches!(&config.store, StoreLocation::Sqlite(path) if path.ends_with("state/heals.db")));
     assert_eq!(config.docker_hosts[1].tls.as_ref().unwrap().ca_file.file_name().unwrap(), "ca.pem");
     assert_eq!((config.limits.concurrent, config.limits.per_hour), (3, 7));

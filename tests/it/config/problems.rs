@@ -385,14 +385,13 @@ rules:
 - metadata: {name: later}
   labels: {alertname: X}
   steps:
-  - awxJob: {template: x}
   - restartContainer: {name: x}
 - metadata: {name: old}
   labels: {alertname: X}
   batchJob: {}
 ";
     let text = told(&[("rules/a.yml", rules)]);
-    let refused = ["awxJob", "batchJob"];
+    let refused = ["batchJob"];
     for key in refused {
         assert!(text.contains(&format!("`{key}` is not supported by this version")), "{key}: {text}");
     }

@@ -1,6 +1,7 @@
 //! What several test files share: real parts to start and stop, and payloads.
 
 pub mod amtool;
+pub mod awx;
 pub mod crash;
 pub mod daemon;
 pub mod engine;

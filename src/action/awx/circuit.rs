@@ -1,0 +1,125 @@
+//! A server that is not there is left alone for a while: one request at a time finds out whether it is back, everybody else is
+//! told at once. Otherwise its heals would fill the limit on concurrent actions with waiting, and others would wait with
+//! them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::{Timestamp, elapsed};
+
+/// Failures in a row after which the server is left alone.
+const FAILURES: u32 = 3;
+/// For how long, at first and at most; it doubles each time it is found still gone.
+const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
+/// What is known of a server's being there.
+#[derive(Default)]
+pub(super) struct Circuit(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    failures: u32,
+    /// Set while it is open.
+    outage: Option<Outage>,
+}
+
+struct Outage {
+    error: String,
+    retry_at: Timestamp,
+    pause: Duration,
+    is_probed: bool,
+}
+
+/// How the circuit changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Opened,
+    Closed,
+}
+
+impl Circuit {
+    /// Asks whether the server may be asked; answers whether this is the one request that finds out.
+    ///
+    /// # Errors
+    /// What was wrong with it.
+    pub(super) fn ask(&self, now: Timestamp) -> Result<bool, String> {
+        match &mut self.lock().outage {
+            None => Ok(false),
+            Some(outage) if outage.is_probed || now < outage.retry_at => Err(outage.error.clone()),
+            Some(outage) => {
+                outage.is_probed = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Gives the turn to find out back without having found out.
+    pub(super) fn give_back(&self) {
+        if let Some(outage) = &mut self.lock().outage {
+            outage.is_probed = false;
+        }
+    }
+
+    /// It answered.
+    pub(super) fn answered(&self) -> Option<Change> {
+        let mut state = self.lock();
+        state.failures = 0;
+        state.outage.take().map(|_| Change::Closed)
+    }
+
+    /// It did not. One request that hung says as much as several that were refused.
+    pub(super) fn failed(&self, error: &str, hung: bool, now: Timestamp) -> Option<Change> {
+        let mut state = self.lock();
+        state.failures = state.failures.saturating_add(if hung { FAILURES } else { 1 });
+        if let Some(outage) = &mut state.outage {
+            // Requests that were under way when it opened say nothing new.
+            if outage.is_probed || elapsed(outage.retry_at, now) > Duration::ZERO {
+                outage.pause = (outage.pause * 2).min(LEFT_ALONE.1);
+                outage.retry_at = now + outage.pause;
+                outage.is_probed = false;
+            }
+            error.clone_into(&mut outage.error);
+            return None;
+        }
+        if state.failures < FAILURES {
+            return None;
+        }
+        let (error, pause) = (error.to_owned(), LEFT_ALONE.0);
+        state.outage = Some(Outage { error, retry_at: now + pause, pause, is_probed: false });
+        Some(Change::Opened)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_closes_by_itself() {
+        let circuit = Circuit::default();
+        assert_eq!(circuit.failed("gone", false, at(0)), None);
+        assert_eq!(circuit.answered(), None, "an answer in between counts from the start");
+        assert_eq!((circuit.failed("gone", false, at(1)), circuit.failed("gone", false, at(1))), (None, None));
+        assert_eq!(circuit.ask(at(2)), Ok(false));
+        assert_eq!(circuit.failed("gone", false, at(2)), Some(Change::Opened));
+        assert_eq!(circuit.ask(at(6)), Err("gone".into()));
+        assert_eq!(circuit.ask(at(7)), Ok(true), "one finds out");
+        assert_eq!(circuit.ask(at(7)), Err("gone".into()), "the others wait for it");
+        circuit.give_back();
+        assert_eq!(circuit.ask(at(7)), Ok(true));
+        assert_eq!(circuit.failed("still gone", false, at(8)), None);
+        assert_eq!(circuit.ask(at(17)), Err("still gone".into()), "now for twice as long");
+        assert_eq!(circuit.ask(at(18)), Ok(true));
+        assert_eq!(circuit.answered(), Some(Change::Closed));
+        assert_eq!(circuit.ask(at(18)), Ok(false));
+        assert_eq!(circuit.failed("hangs", true, at(19)), Some(Change::Opened), "a hang is enough");
+    }
+}

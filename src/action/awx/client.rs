@@ -1,0 +1,299 @@
+//! One server's client: its limits, its credentials, and its circuit. Redirects are never followed, because they would turn a
+//! launch into something else and take the credentials elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Method, Url};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::circuit::{Change, Circuit};
+use super::fault::{self, Fault, Kind};
+use super::settings::{AwxAuth, AwxServer, AwxServerError, AwxTimes};
+use crate::clock::Clock;
+use crate::domain::{Timestamp, elapsed};
+use crate::secret::Secret;
+use crate::telemetry::Metrics;
+use crate::tls::{TlsError, inline_authorities};
+
+/// Requests under way at once to one server. A server on two cores takes a second for a launch; more at once only queue there.
+const AT_ONCE: usize = 16;
+/// Bytes of an answer that are read.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Tries of a read that was answered 401 or 403: gateways are known to say so under load.
+const FLUTTER: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+
+/// A client for one server.
+pub(super) struct Client {
+    server: AwxServer,
+    place: String,
+    http: reqwest::Client,
+    gate: Semaphore,
+    circuit: Circuit,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+/// A successful answer.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    /// The status, 2xx.
+    pub status: u16,
+    /// The body; null when it is not JSON.
+    pub body: Value,
+    /// The server's own time.
+    pub date: Option<Timestamp>,
+}
+
+impl Client {
+    /// Builds the client; connects nowhere.
+    ///
+    /// # Errors
+    /// A TLS option or the proxy's address cannot be used.
+    pub(super) fn new(
+        server: &AwxServer,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, AwxServerError> {
+        let tls = |source| AwxServerError::Tls { server: server.name.clone(), source };
+        let refused = |error: reqwest::Error| tls(TlsError::explain(&error.without_url()));
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(AUTHORIZATION, authorization(&server.auth));
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(server.times.connect)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .no_proxy()
+            .user_agent(concat!("autoheal/", env!("CARGO_PKG_VERSION")));
+        let mut authorities = server.tls.files.authorities().map_err(tls)?.unwrap_or_default();
+        if let Some(pem) = &server.tls.ca_certs {
+            authorities.extend(inline_authorities(pem).map_err(tls)?);
+        }
+        if server.tls.insecure {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        } else if !authorities.is_empty() {
+            let trusted = authorities.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
+            builder = builder.tls_certs_only(trusted.map_err(refused)?);
+        } else if server.root.is_plain() {
+            // Loading the system's authorities fails where there are none, and plain HTTP needs none.
+            builder = builder.tls_certs_only([]);
+        }
+        if let Some(identity) = server.tls.files.identity().map_err(tls)? {
+            let pem = [identity.pem.chain, b"\n".to_vec(), identity.pem.key].concat();
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(refused)?);
+        }
+        if let Some(proxy) = &server.proxy {
+            let proxy = reqwest::Proxy::all(proxy.expose());
+            builder = builder.proxy(proxy.map_err(|_| AwxServerError::Proxy { server: server.name.clone() })?);
+        }
+        let http = builder.build().map_err(refused)?;
+        let place = format!("{} ({})", server.name, server.root);
+        metrics.set_service(&service(&server.name), None, clock.now());
+        let gate = Semaphore::new(AT_ONCE);
+        Ok(Self { server: server.clone(), place, http, gate, circuit: Circuit::default(), clock, metrics })
+    }
+
+    /// The server's settings.
+    pub(super) const fn server(&self) -> &AwxServer {
+        &self.server
+    }
+
+    /// How long things may take.
+    pub(super) const fn times(&self) -> &AwxTimes {
+        &self.server.times
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fault of this server.
+    pub(super) fn fault(&self, doing: &str, kind: Kind) -> Fault {
+        Fault { place: self.place.clone(), doing: doing.to_owned(), kind }
+    }
+
+    /// Reads, and reads again when credentials that may well be good were not believed.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        doing: &str,
+        until: Timestamp,
+    ) -> Result<Answer, Fault> {
+        let mut url = self.server.root.join(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        for pause in FLUTTER {
+            match self.send(Method::GET, url.clone(), None, doing, until).await {
+                Err(fault) if matches!(fault.status(), Some(401 | 403)) => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+        }
+        self.send(Method::GET, url, None, doing, until).await
+    }
+
+    /// Sends something that changes the server, once.
+    pub(super) async fn post(&self, path: &str, body: &Value, doing: &str, until: Timestamp) -> Result<Answer, Fault> {
+        self.send(Method::POST, self.server.root.join(path), Some(body), doing, until).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+        doing: &str,
+        until: Timestamp,
+    ) -> Result<Answer, Fault> {
+        let fault = |kind| self.fault(doing, kind);
+        let is_probe = self.circuit.ask(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
+        // Whoever gives up waiting, by time or by being dropped, gives its turn back.
+        let turn = Turn { circuit: &self.circuit, is_probe };
+        let limit = if body.is_some() { self.times().launch } else { self.times().request };
+        let sending = async {
+            // The gate is never closed.
+            let _permit = self.gate.acquire().await.ok();
+            let limit = limit.min(elapsed(self.now(), until));
+            if limit.is_zero() {
+                return Err(Kind::NoTime);
+            }
+            let mut request = self.http.request(method, url).timeout(limit);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            read(request, limit, self.now()).await
+        };
+        let result = sending.await.map_err(|kind| Fault { doing: doing.to_owned(), ..fault(self.masked(kind)) });
+        self.learn(result.as_ref().err());
+        turn.spent();
+        result
+    }
+
+    /// Tells the circuit, the log and the metrics how a request ended.
+    fn learn(&self, fault: Option<&Fault>) {
+        let now = self.now();
+        let change = match fault {
+            Some(fault) if fault.is_outage() => {
+                let hung = matches!(fault.kind, Kind::Hung(_));
+                self.circuit.failed(&fault.to_string(), hung, now)
+            }
+            Some(Fault { kind: Kind::NoTime | Kind::LeftAlone(_), .. }) => None,
+            _ => self.circuit.answered(),
+        };
+        let name = &self.server.name;
+        match (change, fault) {
+            (Some(Change::Opened), Some(fault)) => {
+                let error = fault.to_string();
+                tracing::warn!(server = %name, %error, "AWX does not answer; its launches wait, other heals go on");
+                self.metrics.set_service(&service(name), Some(&error), now);
+            }
+            (Some(Change::Closed), _) => {
+                tracing::info!(server = %name, "AWX answers again");
+                self.metrics.set_service(&service(name), None, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Servers and proxies like to quote what they were sent.
+    fn masked(&self, kind: Kind) -> Kind {
+        let secrets: Vec<&Secret> = match &self.server.auth {
+            AwxAuth::Basic { password, .. } => vec![password],
+            AwxAuth::Bearer(token) => vec![token],
+        };
+        let mask = |said: String| {
+            secrets
+                .iter()
+                .chain(&self.server.proxy.as_ref())
+                .fold(said, |said, secret| said.replace(secret.expose(), "[secret]"))
+        };
+        match kind {
+            Kind::NoConnection(said) => Kind::NoConnection(mask(said)),
+            Kind::Broken(said) => Kind::Broken(mask(said)),
+            Kind::Garbled(said) => Kind::Garbled(mask(said)),
+            Kind::Status { status, said, retry_after } => Kind::Status { status, said: mask(said), retry_after },
+            other => other,
+        }
+    }
+}
+
+/// A server's name in metrics and in the status.
+fn service(name: &str) -> String {
+    format!("awx/{name}")
+}
+
+/// The right to send a request while the circuit is open.
+struct Turn<'c> {
+    circuit: &'c Circuit,
+    is_probe: bool,
+}
+
+impl Turn<'_> {
+    fn spent(mut self) {
+        self.is_probe = false;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.circuit.give_back();
+        }
+    }
+}
+
+fn authorization(auth: &AwxAuth) -> HeaderValue {
+    let text = match auth {
+        AwxAuth::Basic { username, password } => {
+            let pair = format!("{}:{}", username.expose(), password.expose());
+            format!("Basic {}", BASE64_STANDARD.encode(pair))
+        }
+        AwxAuth::Bearer(token) => format!("Bearer {}", token.expose().trim()),
+    };
+    // Configuration has refused a token that no header can carry; an empty one is answered 401.
+    let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+/// Sends a request and reads its answer, which ends in a fault unless it is a success.
+async fn read(request: reqwest::RequestBuilder, limit: Duration, now: Timestamp) -> Result<Answer, Kind> {
+    let mut response = request.send().await.map_err(|error| Kind::of(error, limit))?;
+    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
+    let date = date(response.headers()).or(Some(now));
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Kind::of(error, limit))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_BODY {
+            return Err(Kind::Garbled(format!("it is longer than {MAX_BODY} bytes")));
+        }
+    }
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    if !(200..300).contains(&status) {
+        let said = fault::said(&body, &String::from_utf8_lossy(&bytes));
+        return Err(Kind::Status { status, said, retry_after });
+    }
+    if body.is_null() && !bytes.is_empty() {
+        return Err(Kind::Garbled("it is not JSON".to_owned()));
+    }
+    Ok(Answer { status, body, date })
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    const MAX: Duration = Duration::from_mins(10);
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX))
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}

@@ -1,0 +1,275 @@
+//! Before a launch: find the one template, see what it takes, resolve names, and see that no run of ours is still at it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::fault::{Fault, Kind};
+use super::handle::Handle;
+use super::model::{self, Job, Preflight, Question};
+use super::preflight::{self, Marker, Resolved, Sending};
+use crate::action::{Assignment, Look};
+use crate::domain::Timestamp;
+use crate::domain::action::AwxJob;
+use crate::domain::decide::ActionOutcome;
+
+/// Templates and names that were found keep their numbers; a number that is gone is looked up anew.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Held while something is looked up, so that many launches at once ask once.
+    asking: tokio::sync::Mutex<()>,
+    user: Mutex<Option<String>>,
+    numbers: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Numbers kept; rules name far fewer.
+const REMEMBERED: usize = 1000;
+
+impl Memory {
+    fn get(&self, key: &str) -> Option<u64> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    }
+
+    fn put(&self, key: String, number: u64) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.len() >= REMEMBERED {
+            numbers.clear();
+        }
+        numbers.insert(key, number);
+    }
+
+    /// Forgets a number that turned out to be gone.
+    pub(super) fn forget(&self, number: u64) {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| *known != number);
+    }
+}
+
+/// The folder of a kind of template.
+pub(super) const fn folder(is_workflow: bool) -> &'static str {
+    if is_workflow { "workflow_job_templates" } else { "job_templates" }
+}
+
+/// Our own name on the server, by which runs of ours are told from others.
+pub(super) async fn user(client: &Client, memory: &Memory, until: Timestamp) -> Result<String, Fault> {
+    let known = || memory.user.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(user) = known() {
+        return Ok(user);
+    }
+    let _asking = memory.asking.lock().await;
+    if let Some(user) = known() {
+        return Ok(user);
+    }
+    let doing = "see who we are";
+    let answer = client.get("me/", &[], doing, until).await?;
+    let user = model::rows(&answer.body).first().and_then(|row| row.get("username")?.as_str().map(str::to_owned));
+    let user = user.ok_or_else(|| client.fault(doing, Kind::Garbled("it names no user".to_owned())))?;
+    *memory.user.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.clone());
+    Ok(user)
+}
+
+/// A look at one server on behalf of one launch.
+pub(super) struct Looking<'l> {
+    pub client: &'l Client,
+    pub memory: &'l Memory,
+    pub job: &'l AwxJob<String>,
+    pub until: Timestamp,
+}
+
+impl Looking<'_> {
+    /// Everything that must be known before a launch; changes nothing.
+    pub(super) async fn look(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
+        let template = self.template().await?;
+        let (answer, found) = self.preflight(template).await?;
+        let survey = self.survey(template, &found).await?;
+        let sending = preflight::check(self.job, &found, &survey).map_err(|wrong| self.refuse(template, &wrong))?;
+        let resolved = self.resolve().await?;
+        self.see_that_none_runs(template).await?;
+        let newest = if sending.marker == Marker::None { Some(self.newest(template).await?) } else { None };
+        let types = survey.into_iter().filter(|question| self.job.extra_vars.contains_key(&question.variable));
+        let handle = Handle {
+            template,
+            key: assignment.attempt.to_string(),
+            marker: sending.marker,
+            since: answer.date.unwrap_or_else(|| self.client.now()),
+            newest,
+            resolved,
+            survey: types.map(|question| (question.variable, question.kind)).collect(),
+            job: None,
+        };
+        Ok(Look::Ready { handle: handle.write(), found: self.found(template, &sending) })
+    }
+
+    fn found(&self, template: u64, sending: &Sending) -> String {
+        let found = format!("{} is number {template} and takes all the rule asks for", self.name());
+        std::iter::once(found).chain(sending.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
+    }
+
+    fn name(&self) -> String {
+        let kind = if self.job.workflow { "workflow template" } else { "template" };
+        let place = match (&self.job.organization, &self.job.project) {
+            (Some(organization), _) => format!(" of organization {organization}"),
+            (None, Some(project)) => format!(" of project {project}"),
+            (None, None) => String::new(),
+        };
+        format!("{kind} «{}»{place} on AWX {}", self.job.template, self.client.server().name)
+    }
+
+    fn refuse(&self, template: u64, wrong: &[String]) -> ActionOutcome {
+        ActionOutcome::Refused {
+            error: format!("{} (number {template}) was not launched: {}", self.name(), wrong.join("; ")),
+        }
+    }
+
+    /// The number of the one template the rule means. A name alone may mean several, and a list shows only what we may see.
+    pub(super) async fn template(&self) -> Result<u64, ActionOutcome> {
+        let mut query = vec![("name", self.job.template.as_str())];
+        if let Some(organization) = &self.job.organization {
+            query.push(("organization__name", organization));
+        }
+        // A workflow belongs to no project.
+        if let Some(project) = self.job.project.as_ref().filter(|_| !self.job.workflow) {
+            query.push(("project__name", project));
+        }
+        self.number_of(folder(self.job.workflow), &query, &self.name()).await
+    }
+
+    async fn number_of(&self, list: &str, query: &[(&str, &str)], name: &str) -> Result<u64, ActionOutcome> {
+        let key = format!("{list}?{query:?}");
+        if let Some(number) = self.memory.get(&key) {
+            return Ok(number);
+        }
+        let _asking = self.memory.asking.lock().await;
+        if let Some(number) = self.memory.get(&key) {
+            return Ok(number);
+        }
+        let answer = self.client.get(&format!("{list}/"), query, &format!("look up {name}"), self.until).await?;
+        let numbers: Vec<u64> = model::rows(&answer.body).iter().filter_map(|row| row.get("id")?.as_u64()).collect();
+        match numbers.as_slice() {
+            [number] => {
+                self.memory.put(key, *number);
+                Ok(*number)
+            }
+            [] => Err(ActionOutcome::Refused {
+                error: format!(
+                    "there is no {name}, or our user may not see it: check the name, and give the user Execute on it"
+                ),
+            }),
+            several => Err(ActionOutcome::Refused {
+                error: format!(
+                    "there are {} of the name {name} (numbers {}): say in the rule which `organization` is meant",
+                    several.len(),
+                    several.iter().take(5).map(u64::to_string).collect::<Vec<_>>().join(", ")
+                ),
+            }),
+        }
+    }
+
+    /// Asks at every launch: what a template prompts for is changed by a click.
+    pub(super) async fn preflight(&self, template: u64) -> Result<(Answer, Preflight), ActionOutcome> {
+        let doing = format!("see what {} takes", self.name());
+        let path = format!("{}/{template}/launch/", folder(self.job.workflow));
+        let answer = match self.client.get(&path, &[], &doing, self.until).await {
+            Err(fault) if fault.status() == Some(404) => {
+                // It was replaced by another one of the same name, or is gone; the next look will tell.
+                self.memory.forget(template);
+                return Err(ActionOutcome::Unreachable { error: fault.to_string() });
+            }
+            answer => answer?,
+        };
+        match Preflight::of(&answer.body) {
+            Some(found) => Ok((answer, found)),
+            None => {
+                Err(self.client.fault(&doing, Kind::Garbled("it does not say what is needed to start".into())).into())
+            }
+        }
+    }
+
+    pub(super) async fn survey(&self, template: u64, found: &Preflight) -> Result<Vec<Question>, ActionOutcome> {
+        if !preflight::needs_survey(self.job, found) {
+            return Ok(Vec::new());
+        }
+        let path = format!("{}/{template}/survey_spec/", folder(self.job.workflow));
+        let answer = self.client.get(&path, &[], &format!("read the survey of {}", self.name()), self.until).await?;
+        Ok(model::questions(&answer.body))
+    }
+
+    pub(super) async fn resolve(&self) -> Result<Resolved, ActionOutcome> {
+        let mut resolved = Resolved::default();
+        if let Some(name) = &self.job.inventory {
+            resolved.inventory = Some(self.thing("inventories", "inventory", name).await?);
+        }
+        for name in &self.job.credentials {
+            resolved.credentials.push(self.thing("credentials", "credential", name).await?);
+        }
+        for name in &self.job.labels {
+            resolved.labels.push(self.thing("labels", "label", name).await?);
+        }
+        Ok(resolved)
+    }
+
+    async fn thing(&self, list: &str, kind: &str, name: &str) -> Result<u64, ActionOutcome> {
+        let mut query = vec![("name", name)];
+        if let Some(organization) = &self.job.organization {
+            query.push(("organization__name", organization));
+        }
+        self.number_of(list, &query, &format!("{kind} «{name}» on AWX {}", self.client.server().name)).await
+    }
+
+    /// An earlier attempt may have run out of time while its job goes on; a second one would work against it.
+    async fn see_that_none_runs(&self, template: u64) -> Result<(), ActionOutcome> {
+        let doing = format!("see whether {} still runs for us", self.name());
+        let user = user(self.client, self.memory, self.until).await?;
+        let (template, limit) = (template.to_string(), self.job.limit.join(","));
+        let mut query = vec![
+            ("created_by__username", user.as_str()),
+            ("unified_job_template", &template),
+            ("status__in", "new,pending,waiting,running"),
+            ("order_by", "-id"),
+            ("page_size", "200"),
+        ];
+        // Not `limit` alone, which the server passes over. A workflow's list does not filter by it.
+        if !limit.is_empty() && !self.job.workflow {
+            query.push(("limit__exact", &limit));
+        }
+        let list = if self.job.workflow { "workflow_jobs/" } else { "jobs/" };
+        let answer = self.client.get(list, &query, &doing, self.until).await?;
+        let active = model::rows(&answer.body).iter().filter_map(Job::of).find(|run| is_same_target(self.job, run));
+        match active {
+            None => Ok(()),
+            Some(run) => Err(ActionOutcome::Unreachable {
+                error: format!(
+                    "job {} of ours still runs it on the same target ({}); waiting for it to end",
+                    run.id,
+                    self.client.server().root.page(run.is_workflow, run.id)
+                ),
+            }),
+        }
+    }
+
+    /// The newest run of ours of this template: what comes after it came after we looked.
+    async fn newest(&self, template: u64) -> Result<u64, ActionOutcome> {
+        let user = user(self.client, self.memory, self.until).await?;
+        let template = template.to_string();
+        let query = [
+            ("created_by__username", user.as_str()),
+            ("unified_job_template", &template),
+            ("order_by", "-id"),
+            ("page_size", "1"),
+        ];
+        let list = if self.job.workflow { "workflow_jobs/" } else { "jobs/" };
+        let answer = self.client.get(list, &query, "find the newest run of ours", self.until).await?;
+        Ok(model::rows(&answer.body).first().and_then(|row| row.get("id")?.as_u64()).unwrap_or(0))
+    }
+}
+
+/// Whether a run touches what a rule's job would: the same hosts with the same variables of the rule.
+fn is_same_target(job: &AwxJob<String>, run: &Job) -> bool {
+    let same_hosts = job.limit.is_empty() || run.limit.is_empty() || run.limit == job.limit.join(",");
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let same_variables = job.variables().iter().all(|(name, value)| {
+        run.extra_vars.get(name).is_none_or(|other| other == "$encrypted$" || text(other) == text(value))
+    });
+    same_hosts && same_variables
+}

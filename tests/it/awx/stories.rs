@@ -1,0 +1,200 @@
+//! The real program with the small AWX: from an alert to a verified heal, and what happens when AWX is not well.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::awx::{AwxServer, Pace, Play, TOKEN};
+use crate::support::daemon::{Daemon, Home, alert, delivery, eventually};
+use crate::support::slack::SlackServer;
+use crate::support::wait;
+
+const RULE: &str = r#"
+rules:
+- metadata: {name: restart-service}
+  labels: {alertname: ^InstanceDown$}
+  awxJob:
+    template: Restart anywhere
+    limit: "{{ $labels.instance | stripPort }}"
+    extraVars: {service: "{{ $labels.job }}"}
+"#;
+
+struct Scene {
+    awx: AwxServer,
+    slack: SlackServer,
+}
+
+impl Scene {
+    fn set() -> Self {
+        Self { awx: wait(AwxServer::start()), slack: wait(SlackServer::start([])) }
+    }
+
+    fn config(&self) -> String {
+        format!(
+            "awx:\n  address: '{url}'\n  token: '${{AWX_TOKEN}}'\n  project: ops-playbooks\n  jobStatusCheckInterval: 30ms\n  \
+             timeouts: {{request: 2s, launch: 2s, lostAnswer: 1s}}\n\
+             limits: {{concurrent: 1000, perHour: 100000}}\n\
+             receivers: [{{name: on-call, slack: {{webhookUrl: '${{SLACK}}', apiUrl: '{slack}'}}}}]\n\
+             defaultReceivers: [on-call]\n",
+            url = self.awx.url(),
+            slack = self.slack.api(),
+        )
+    }
+
+    fn home(&self, rules: &str) -> Home {
+        let home = Home::new(&self.config(), rules);
+        home.secrets(&format!("AWX_TOKEN={TOKEN}\nSLACK={}\n", self.slack.url()));
+        home
+    }
+}
+
+fn body(status: &str, instance: &str) -> String {
+    let labels = json!({"alertname": "InstanceDown", "instance": format!("{instance}:9100"), "job": "ui"});
+    delivery(&[alert(status, &labels, Duration::ZERO)])
+}
+
+fn story(heal: &Value) -> Vec<(String, String)> {
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    heal["timeline"].as_array().unwrap().iter().map(|entry| (text(entry, "what"), text(entry, "reason"))).collect()
+}
+
+fn heal(daemon: &Daemon) -> Value {
+    let id = daemon.heals()[0]["id"].as_str().unwrap().to_owned();
+    daemon.json(&format!("/api/v1/heals/{id}"))
+}
+
+#[test]
+fn an_alert_launches_a_job_which_heals() {
+    let scene = Scene::set();
+    let home = scene.home(RULE);
+    let daemon = home.start();
+    assert_eq!(daemon.post(body("firing", "web1")), Some(202));
+    daemon.wait_for_state("verifying");
+    assert_eq!(daemon.post(body("resolved", "web1")), Some(202));
+    let healed = daemon.wait_for_state("healed");
+    assert_eq!(healed["target"], "awx:default/Restart anywhere/web1/service=ui");
+    let told = story(&healed);
+    let whats: Vec<_> = told.iter().map(|(what, _)| what.as_str()).collect();
+    assert_eq!(whats, ["firing", "acting", "looked", "started", "action done", "verifying", "resolved", "healed"]);
+    let page = scene.awx.url().replace("/api", "/#/jobs/playbook/2");
+    assert_eq!(told[3].1, format!("launched AWX job 2 ({page})"));
+    assert!(told[4].1.contains("hosts: 1 changed; output ends: "), "{}", told[4].1);
+    let world = scene.awx.world();
+    assert_eq!((world.jobs.len(), world.jobs[&2].limit.as_str()), (1, "web1"));
+    assert_eq!(world.jobs[&2].extra_vars["alert"]["labels"]["instance"], "web1:9100");
+    assert!(daemon.text("/metrics").contains("autoheal_service_up{service=\"awx/default\"} 1"));
+}
+
+#[test]
+fn a_failed_job_leads_to_the_next_step_and_its_message_to_the_people() {
+    let scene = Scene::set();
+    scene.awx.world().named("Fails on web2").play = Play::Fails { host: "web2", message: "disk still full on web2" };
+    let rules = r#"
+rules:
+- metadata: {name: restart-service}
+  labels: {alertname: ^InstanceDown$}
+  steps:
+  - awxJob: {template: Fails on web2, limit: "{{ $labels.instance | stripPort }}"}
+  - awxJob: {template: Restart anywhere, limit: "{{ $labels.instance | stripPort }}"}
+"#;
+    let home = scene.home(rules);
+    let daemon = home.start();
+    assert_eq!(daemon.post(body("firing", "web2")), Some(202));
+    let verifying = daemon.wait_for_state("verifying");
+    let told = story(&verifying);
+    let failed = told.iter().find(|(what, _)| what == "action failed").expect("the first step failed");
+    assert!(failed.1.contains("web2, task «fails on web2»: disk still full on web2"), "{}", failed.1);
+    assert_eq!(scene.awx.world().jobs.len(), 2);
+    eventually("people are told what failed", || {
+        scene.slack.received().iter().any(|post| post.to_string().contains("disk still full on web2"))
+    });
+}
+
+#[test]
+fn a_limit_that_an_alert_would_widen_is_refused_and_pages() {
+    let scene = Scene::set();
+    let home = scene.home(&RULE.replace(" | stripPort", ""));
+    let daemon = home.start();
+    assert_eq!(daemon.post(body("firing", "web1")), Some(202));
+    let refused = daemon.wait_for_state("suppressed");
+    assert!(refused["reason"].as_str().unwrap().contains("pipe it through stripPort"), "{refused}");
+    assert_eq!(scene.awx.world().calls, []);
+    eventually("a human is told", || scene.slack.requests() > 0);
+}
+
+#[test]
+fn a_burst_of_alerts_launches_each_job_once_and_soon() {
+    const HOSTS: usize = 300;
+    let scene = Scene::set();
+    scene.awx.world().pace = Pace { run: Duration::from_millis(300), ..Pace::default() };
+    let home = scene.home(RULE);
+    let daemon = home.start();
+    let alerts: Vec<_> = (0..HOSTS)
+        .map(|number| {
+            let labels = json!({"alertname": "InstanceDown", "instance": format!("host-{number}:9100"), "job": "ui"});
+            alert("firing", &labels, Duration::ZERO)
+        })
+        .collect();
+    assert_eq!(daemon.post(delivery(&alerts)), Some(202));
+    eventually("every job is launched", || scene.awx.world().jobs.len() >= HOSTS);
+    eventually("every job has ended", || daemon.json("/api/v1/status")["heals"]["verifying"] == HOSTS);
+    let world = scene.awx.world();
+    assert_eq!((world.jobs.len(), world.launches()), (HOSTS, HOSTS), "none twice");
+    let hosts: std::collections::BTreeSet<_> = world.jobs.values().map(|job| job.limit.clone()).collect();
+    assert_eq!(hosts.len(), HOSTS);
+    // Before each launch the template is asked what it takes, and whether a run of ours is still at it. Nothing else grows.
+    let looks = world.calls.iter().filter(|call| call.method == "GET" && call.path.ends_with("/launch/")).count();
+    let searches = world.calls.iter().filter(|call| call.query.contains("status__in")).count();
+    let lookups = world.calls.iter().filter(|call| call.path.ends_with("/job_templates/")).count();
+    assert_eq!((looks, searches), (HOSTS, HOSTS));
+    assert_eq!(lookups, 1, "the template's number is remembered");
+}
+
+#[test]
+fn a_server_that_dies_and_comes_back_costs_no_attempt_and_holds_up_no_other() {
+    let mut scene = Scene::set();
+    let other = wait(AwxServer::start());
+    let config = scene.config().replace(
+        "limits:",
+        &format!(
+            "  servers: [{{name: other, address: '{}', token: '${{AWX_TOKEN}}', jobStatusCheckInterval: 30ms}}]\nlimits:",
+            other.url()
+        ),
+    );
+    let rules = RULE.replace("template:", "server: default\n    template:")
+        + r"
+- metadata: {name: elsewhere}
+  labels: {alertname: ^DiskFull$}
+  awxJob: {server: other, template: Restart anywhere, limit: web1}
+";
+    let home = scene.home(&rules);
+    home.write("autoheal.yml", &config);
+    let daemon = home.start();
+    wait(scene.awx.stop());
+    assert_eq!(daemon.post(body("firing", "web1")), Some(202));
+    eventually("the first server is missed", || {
+        story(&heal(&daemon)).iter().any(|(_, reason)| reason.contains("could not be tried: "))
+    });
+    let disk = delivery(&[alert("firing", &json!({"alertname": "DiskFull"}), Duration::ZERO)]);
+    assert_eq!(daemon.post(disk), Some(202));
+    eventually("the other server's job has run", || {
+        other.world().jobs.values().any(crate::support::awx::Job::is_final)
+    });
+    wait(scene.awx.come_back());
+    eventually("the job is launched after all", || scene.awx.world().jobs.len() == 1);
+    eventually("both are verified", || daemon.json("/api/v1/status")["heals"]["verifying"] == 2);
+    let heals = daemon.heals();
+    assert!(heals.iter().all(|heal| heal["attempt"] == 1), "{heals:?}");
+}
+
+#[test]
+fn a_dry_run_asks_awx_nothing() {
+    let scene = Scene::set();
+    let home = scene.home(RULE).flag("--dry-run");
+    let daemon = home.start();
+    assert_eq!(daemon.post(body("firing", "web1")), Some(202));
+    let shadowed = daemon.wait_for_state("shadowed");
+    let reason = shadowed["reason"].as_str().unwrap();
+    assert!(reason.contains("would run AWX job Restart anywhere limited to web1"), "{reason}");
+    assert_eq!(scene.awx.world().calls, []);
+}
