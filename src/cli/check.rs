@@ -3,16 +3,33 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use clap::Args;
+
+use super::output::{self, Format};
 use crate::config::{Config, Diagnostics, LoadOptions, Severity, sort_paths};
 
-/// Checks the configuration that `options` describe, or `paths` (configuration files, files of rules, or directories of
-/// both) in its place. Prints to `out` and answers whether there was no error; warnings are not errors.
+/// What to check and how to tell.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckArgs {
+    /// Configuration files, rule files or directories of either [default: what the daemon would load]
+    pub paths: Vec<PathBuf>,
+    /// How to print the problems
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Fail on warnings, too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Checks the configuration that `options` describe, or the paths (configuration files, files of rules, or directories of
+/// both) in its place. Prints to `out` and answers whether all is well: there is no error, and no warning if warnings count.
 ///
 /// # Errors
 /// `out` cannot be written to.
-pub fn run(mut options: LoadOptions, paths: &[PathBuf], color: bool, out: &mut dyn Write) -> io::Result<bool> {
-    if !paths.is_empty() {
-        let (config_files, rule_files) = sort_paths(paths, &options.working_dir);
+pub fn run(mut options: LoadOptions, args: &CheckArgs, color: bool, out: &mut dyn Write) -> io::Result<bool> {
+    options.lint = true;
+    if !args.paths.is_empty() {
+        let (config_files, rule_files) = sort_paths(&args.paths, &options.working_dir);
         // Rules alone are checked against the hosts and receivers of the configuration that is there anyway.
         if !config_files.is_empty() {
             options.config_files = config_files;
@@ -25,12 +42,12 @@ pub fn run(mut options: LoadOptions, paths: &[PathBuf], color: bool, out: &mut d
         Ok((config, warnings)) => (warnings, Some(summary(&config))),
         Err(problems) => (problems, None),
     };
-    out.write_all(problems.render(color).as_bytes())?;
-    match &loaded {
-        Some(summary) => writeln!(out, "{summary}{}", and_counts(&problems))?,
-        None => writeln!(out, "check failed{}", and_counts(&problems))?,
+    output::write(&problems, args.output, color, out)?;
+    if args.output == Format::Text {
+        let verdict = loaded.as_deref().unwrap_or("check failed");
+        writeln!(out, "{verdict}{}", and_counts(&problems))?;
     }
-    Ok(loaded.is_some())
+    Ok(loaded.is_some() && !(args.strict && problems.count(Severity::Warning) > 0))
 }
 
 fn summary(config: &Config) -> String {

@@ -4,6 +4,8 @@ pub mod check;
 pub mod entrypoint;
 mod heals;
 mod healthcheck;
+mod manual;
+pub mod output;
 mod plan;
 mod remote;
 mod serve;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::Origin;
 use crate::config::{Config, LoadOptions};
@@ -86,10 +88,7 @@ enum Verb {
     #[command(alias = "server")]
     Serve,
     /// Load configuration, rules and secrets and print every problem; exit 1 on any
-    Check {
-        /// Configuration files, rule files or directories of either [default: what the daemon would load]
-        paths: Vec<PathBuf>,
-    },
+    Check(check::CheckArgs),
     /// Say what would be done for a webhook payload, and do nothing
     Plan(plan::PlanArgs),
     /// Run rule tests (*.test.yml) on virtual time; exit 1 if one fails, 2 if a file is wrong
@@ -106,6 +105,16 @@ enum Verb {
     Entrypoint(entrypoint::Arguments),
     /// Ask a daemon on this machine whether it is healthy; for container health checks
     Healthcheck,
+    /// Print the completions of a shell: bash, elvish, fish, powershell or zsh
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of autoheal or of one verb, for man(1)
+    Man {
+        /// The verb
+        verb: Option<String>,
+    },
 }
 
 impl Flags {
@@ -117,6 +126,7 @@ impl Flags {
             secrets_file: self.secrets_file.clone(),
             insecure_secrets: self.insecure_secrets_file,
             without_secrets: false,
+            lint: false,
             store: self.store.clone(),
             listen_address: self.listen_address.clone(),
             web_config_file: self.web_config_file.clone(),
@@ -166,33 +176,35 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = match verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve::run(&flags),
-        Verb::Check { paths } => check(&flags, &paths),
+        Verb::Check(args) => check(&flags, &args),
         Verb::Plan(args) => plan::run(&flags, &args),
-        Verb::Test(args) => test(&flags, &args.paths),
         Verb::Heals(args) => heals::run(*args),
         Verb::Pause(args) => heals::pause(args),
         Verb::Resume(args) => heals::resume(&args),
         Verb::Status(args) => heals::status(&args),
+        Verb::Test(args) => test(&flags, &args),
         Verb::Entrypoint(arguments) => entrypoint(&flags, arguments),
         Verb::Healthcheck => healthcheck::run(&flags),
+        Verb::Completions { shell } => manual::completions(shell, Cli::command()),
+        Verb::Man { verb } => manual::page(verb.as_deref(), Cli::command()),
     };
     exit.into()
 }
 
-fn check(flags: &Flags, paths: &[PathBuf]) -> Exit {
+fn check(flags: &Flags, args: &check::CheckArgs) -> Exit {
     let mut out = std::io::stdout();
     let is_terminal = out.is_terminal();
-    match check::run(flags.load_options(), paths, is_terminal, &mut out) {
+    match check::run(flags.load_options(), args, is_terminal, &mut out) {
         Ok(true) => Exit::Success,
         Ok(false) => Exit::Failure,
         Err(error) => fail(&error),
     }
 }
 
-fn test(flags: &Flags, paths: &[PathBuf]) -> Exit {
+fn test(flags: &Flags, args: &test::TestArgs) -> Exit {
     let mut out = std::io::stdout();
     let is_terminal = out.is_terminal();
-    test::run(&flags.load_options(), paths, is_terminal, &mut out).unwrap_or_else(|error| fail(&error))
+    test::run(&flags.load_options(), args, is_terminal, &mut out).unwrap_or_else(|error| fail(&error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "cli is the room that reads the environment")]

@@ -96,6 +96,14 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Line and column of its beginning and of its end, both from 1.
+    #[must_use]
+    pub fn lines_and_columns(&self) -> ((usize, usize), (usize, usize)) {
+        (self.file.line_and_column(self.span.start), self.file.line_and_column(self.span.end))
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.file.line_and_column(self.span.start);
@@ -117,6 +125,8 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// Its name, where it has one: `shadowed-rule`.
+    pub code: Option<&'static str>,
     /// Where it is; `None` when it is in no file, for example in a flag.
     pub place: Option<Place>,
     /// What is wrong.
@@ -131,7 +141,14 @@ impl Diagnostic {
     /// An error that is in no file.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place: None, message: message.into(), label: String::new(), help: None }
+        Self {
+            severity: Severity::Error,
+            code: None,
+            place: None,
+            message: message.into(),
+            label: String::new(),
+            help: None,
+        }
     }
 
     /// A warning that is in no file.
@@ -153,6 +170,7 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(&self.message);
+        let title = self.code.map_or_else(|| title.clone(), |code| title.clone().id(code));
         let mut group = match &self.place {
             None => annotate_snippets::Group::with_title(title),
             Some(Place { file, span }) => {

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 use super::documents::{self, Document};
+use super::lint::{self, Findings, Linted};
 use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
 use super::sources::Sources;
-use super::yaml::{self, Kind};
+use super::yaml::{self, Kind, Node};
 use super::{Config, WebFile, docker, files, rules, web, web_file};
 use crate::domain::rule::{HealRule, RuleSet};
 use crate::secret::{Secrets, SecretsError};
@@ -42,6 +43,8 @@ pub struct LoadOptions {
     /// Leave every `${NAME}` unresolved without calling that a problem; what depends on one is then missing. For rule
     /// tests, which run where no secrets are.
     pub without_secrets: bool,
+    /// Also look for what loads and yet is probably not meant.
+    pub lint: bool,
     /// `--store`, wins over the files.
     pub store: Option<String>,
     /// `--listen-address`, wins over the files.
@@ -110,6 +113,9 @@ impl Loader<'_> {
             .map_or_else(Vec::new, |(file, node)| sections.receiver_names.known_list(&self.reader(file), node));
         sections.awx.finish(self.problems);
         let rules = self.load_rules(&sections, &default_receivers, incomplete);
+        if self.options.lint {
+            lint::secrets(&documents, &Findings(self.problems));
+        }
         let store = self.store(sections.store.take());
         if let Some(text) = &self.options.listen_address {
             match web::listen_address(text) {
@@ -204,7 +210,9 @@ impl Loader<'_> {
         };
         let mut names = Names::new("rule");
         let mut loaded = Vec::new();
+        let mut nodes: Vec<(&Arc<SourceFile>, &Node)> = Vec::new();
         for (file, node) in &sections.rules {
+            nodes.extend(rules::nodes(node).map(|node| (*file, node)));
             loaded.extend(rules::read(&self.reader(file), node, &around, &mut names));
         }
         for (file, root) in &documents {
@@ -214,11 +222,21 @@ impl Loader<'_> {
             } else if let Some(top) = reader.mapping(root, &RULE_FILE)
                 && let Some(node) = top.get("rules")
             {
+                nodes.extend(rules::nodes(node).map(|node| (file, node)));
                 loaded.extend(rules::read(&reader, node, &around, &mut names));
             }
         }
         if names.is_empty() && !self.problems.borrow().has_errors() {
             self.push(Diagnostic::warning("there are no rules: alerts are taken in and nothing is done about them"));
+        }
+        if self.options.lint {
+            let findings = Findings(self.problems);
+            lint::secrets(&documents, &findings);
+            // Without errors every node has become one rule.
+            if loaded.len() == nodes.len() && !self.problems.borrow().has_errors() {
+                let linted = loaded.iter().zip(nodes).map(|(rule, (file, node))| Linted { rule, node, file });
+                lint::rules(&linted.collect::<Vec<_>>(), &findings);
+            }
         }
         loaded
     }

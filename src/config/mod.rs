@@ -12,6 +12,7 @@ mod docker;
 mod documents;
 mod endpoint;
 mod files;
+mod lint;
 mod load;
 mod names;
 mod places;

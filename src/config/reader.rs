@@ -87,7 +87,7 @@ impl Reader<'_> {
 
     fn note(&self, severity: Severity, span: &Range<usize>, message: String, label: String, help: Option<String>) {
         let place = Some(self.place(span));
-        self.problems.borrow_mut().push(Diagnostic { severity, place, message, label, help });
+        self.problems.borrow_mut().push(Diagnostic { severity, code: None, place, message, label, help });
     }
 
     /// A place in this file.

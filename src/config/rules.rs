@@ -85,6 +85,12 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, 
     rules.filter_map(|rule| read_rule(reader, rule, around, names)).collect()
 }
 
+/// The rules of a list as written.
+pub(super) fn nodes(list: &Node) -> impl Iterator<Item = &Node> {
+    let items = if let Kind::List(items) = &list.kind { items.as_slice() } else { &[] };
+    items.iter()
+}
+
 fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names: &mut Names) -> Option<HealRule> {
     let before = reader.problem_count();
     let rule = reader.mapping(node, &RULE)?;

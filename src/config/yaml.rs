@@ -89,6 +89,7 @@ pub(super) fn read(path: PathBuf, name: String, mut text: String) -> Result<(Arc
             let file = Arc::new(SourceFile::new(path, name, text, masked));
             Err(Diagnostic {
                 severity: Severity::Error,
+                code: None,
                 place: Some(Place::new(&file, &span)),
                 message: "this is not valid YAML".to_owned(),
                 label: message,
@@ -218,7 +219,7 @@ impl<'de> Visitor<'de> for Located<'_> {
 }
 
 /// Whether a key is, or is a slip of the pen for, one that holds a secret.
-fn names_a_secret(key: &str) -> bool {
+pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     // A private key and password hashes, as the web configuration file names them.
     if matches!(key.as_str(), "key" | "basic_auth_users") {
@@ -227,6 +228,31 @@ fn names_a_secret(key: &str) -> bool {
     ["password", "token", "secret", "webhookurl", "apikey", "credential"]
         .iter()
         .any(|word| key.contains(word) || key.len().abs_diff(word.len()) <= 2 && strsim::osa_distance(&key, word) <= 2)
+}
+
+/// How secrets of well-known services begin.
+const SECRET_BEGINNINGS: [&str; 12] = [
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "xapp-",
+    "ghp_",
+    "github_pat_",
+    "glpat-",
+    "AKIA",
+    "-----BEGIN ",
+    "Bearer ",
+    "Basic ",
+    "https://hooks.slack.com/services/",
+];
+
+/// Whether a text looks like a secret whatever its key: a webhook's address, a token, a key.
+pub(super) fn looks_like_a_secret(text: &str) -> bool {
+    let begins = SECRET_BEGINNINGS.iter().any(|start| text.starts_with(start) && text.len() > start.len() + 8);
+    let is_hex = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_json_web_token = text.starts_with("eyJ") && text.matches('.').count() == 2;
+    let is_mailgun_key = text.strip_prefix("key-").is_some_and(is_hex);
+    (begins && !text.contains("${") && !text.contains("{{")) || is_json_web_token || is_mailgun_key
 }
 
 /// Collects scalars under keys that hold secrets, except those that only refer to one.
@@ -239,7 +265,7 @@ fn literal_secrets(text: &str, node: &Node, secret: bool, found: &mut Vec<Range<
             }
         }
         Kind::Nothing => {}
-        _ if secret => found.extend(outside_references(text, &node.span)),
+        _ if secret || looks_like_a_secret(&node.written) => found.extend(outside_references(text, &node.span)),
         _ => found.extend(url_password(text, &node.span)),
     }
 }

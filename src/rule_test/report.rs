@@ -30,6 +30,17 @@ impl Report {
             .filter_map(|test| Some((test.name.as_str(), test.failure.as_ref()?)))
     }
 
+    /// Every failure as a problem of its file, with the difference as help, for programs.
+    pub fn problems(&self) -> impl Iterator<Item = Diagnostic> {
+        self.failures().map(|(test, failure)| {
+            let wrong = failure.lines.iter().filter(|line| !line.holds);
+            let lines: Vec<_> =
+                wrong.map(|line| format!("{}: expected {}, found {}", line.key, line.expected, line.found)).collect();
+            let help = (!lines.is_empty()).then(|| lines.join("\n"));
+            Diagnostic { help, ..diagnostic(test, failure) }
+        })
+    }
+
     /// For people: every failure with its place and the difference, then one line a file.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
@@ -64,6 +75,7 @@ fn diagnostic(test: &str, failure: &Failure) -> Diagnostic {
     let after = if failure.after.is_empty() { String::new() } else { format!("{} after the start", failure.after) };
     Diagnostic {
         severity: Severity::Error,
+        code: None,
         place: Some(failure.place.clone()),
         message: format!("{test}: {}", failure.message),
         label: after,

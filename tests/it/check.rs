@@ -1,6 +1,7 @@
 //! `autoheal check`.
 
-use autoheal::cli::check;
+use autoheal::cli::check::{self, CheckArgs};
+use autoheal::cli::output::Format;
 use insta::assert_snapshot;
 
 use super::config::{RULE, options, place};
@@ -8,7 +9,7 @@ use super::config::{RULE, options, place};
 #[test]
 fn check_prints_every_problem_and_counts_them() {
     let directory = place(&[
-        ("rules/good.yml", RULE),
+        ("rules/good.yml", &RULE.replace("InstanceDown", "^InstanceDown$")),
         ("rules/good.test.yml", "not for us"),
         ("bad.yml", "rules: [{metadata: {}}]\n"),
         ("other/autoheal.yml", "receivers: [{name: a}]\n"),
@@ -16,7 +17,8 @@ fn check_prints_every_problem_and_counts_them() {
     let check = |paths: &[&str]| {
         let paths: Vec<_> = paths.iter().map(Into::into).collect();
         let mut out = Vec::new();
-        let good = check::run(options(directory.path()), &paths, false, &mut out).unwrap();
+        let args = CheckArgs { paths, ..CheckArgs::default() };
+        let good = check::run(options(directory.path()), &args, false, &mut out).unwrap();
         (good, String::from_utf8(out).unwrap())
     };
     assert_eq!(check(&[]), (true, "all good: 1 rule, 1 docker host, 0 receivers\n".to_owned()));
@@ -50,4 +52,154 @@ fn check_prints_every_problem_and_counts_them() {
 
     check failed; 2 errors, 2 warnings
     ");
+}
+
+/// What `check` prints for a file of rules.
+fn checked(rules: &str, format: Format, strict: bool) -> (bool, String) {
+    let directory = place(&[("rules/a.yml", rules)]);
+    let args = CheckArgs { output: format, strict, ..CheckArgs::default() };
+    let mut out = Vec::new();
+    let good = check::run(options(directory.path()), &args, false, &mut out).unwrap();
+    (good, String::from_utf8(out).unwrap())
+}
+
+/// The codes of what `check` finds, with the lines.
+fn codes(rules: &str) -> Vec<String> {
+    let (_, text) = checked(rules, Format::Json, false);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let problems = report["problems"].as_array().unwrap();
+    problems.iter().map(|problem| format!("{} {}", problem["line"], problem["code"].as_str().unwrap_or("-"))).collect()
+}
+
+#[test]
+fn every_lint_finds_its_own_and_leaves_good_rules_alone() {
+    let rule = |name: &str, rest: &str| format!("- metadata: {{name: {name}}}\n{rest}");
+    let good = rule(
+        "good",
+        "  matchers: [alertname=\"Down\", job=~\"ui|post\"]\n  restartContainer: {name: \"{{ $labels.job }}\"}\n",
+    );
+    let table = [
+        ("never-matches", rule("a", "  matchers: [alertname=\"A\", alertname=\"B\"]\n  restartContainer: {name: a}\n")),
+        (
+            "never-matches",
+            rule(
+                "a",
+                "  labels: {job: ui}\n  matchers: [alertname=\"A\", job=\"post\"]\n  restartContainer: {name: a}\n",
+            ),
+        ),
+        (
+            "shadowed-rule",
+            rule("a", "  matchers: [alertname=~\"A|B\"]\n  continue: false\n  restartContainer: {name: a}\n")
+                + &rule("b", "  matchers: [alertname=\"A\", job=\"ui\"]\n  restartContainer: {name: b}\n"),
+        ),
+        ("unanchored-name", rule("a", "  labels: {alertname: InstanceDown}\n  restartContainer: {name: a}\n")),
+        ("no-limit", rule("a", "  matchers: [severity=\"page\"]\n  restartContainer: {name: a}\n")),
+        ("no-limit", rule("a", "  matchers: [alertname=\"A\"]\n  restartContainer: {labels: {tier: web}, max: 3}\n")),
+        (
+            "literal-secret",
+            rule("a", "  matchers: [alertname=\"A\"]\n  restartContainer: {labels: {token: hunter2}}\n"),
+        ),
+        (
+            "same-target",
+            rule(
+                "a",
+                "  matchers: [alertname=\"A\", job=~\"ui|post\"]\n  restartContainer: {name: \"{{ $labels.job }}\"}\n",
+            ) + &rule("b", "  matchers: [alertname=\"B\"]\n  restartContainer: {name: post}\n"),
+        ),
+        (
+            "cannot-fit",
+            rule("a", "  matchers: [alertname=\"A\"]\n  restartContainer: {name: a}\n  verify: {within: 30s}\n"),
+        ),
+        ("cannot-fit", rule("a", "  matchers: [alertname=\"A\"]\n  restartContainer: {name: a, stopTimeout: 1m}\n")),
+    ];
+    assert_eq!(codes(&format!("rules:\n{good}")), Vec::<String>::new());
+    for (code, rules) in table {
+        let found = codes(&format!("rules:\n{rules}"));
+        let [found] = &found[..] else { panic!("{code}: {found:?}") };
+        assert!(found.ends_with(code), "{code}: {found}");
+        let (line, _) = found.split_once(' ').unwrap();
+        let text = format!("rules:\n{rules}");
+        let allowed: Vec<_> = text
+            .lines()
+            .enumerate()
+            .map(|(index, text)| {
+                if line == (index + 1).to_string() {
+                    format!("{text} # autoheal: allow {code}")
+                } else {
+                    text.to_owned()
+                }
+            })
+            .collect();
+        assert_eq!(codes(&allowed.join("\n")), Vec::<String>::new(), "{code} is allowed by a comment");
+    }
+}
+
+#[test]
+fn lints_are_warnings_that_only_fail_a_strict_check_and_read_like_a_compilers() {
+    let rules = r#"rules:
+- metadata: {name: first}
+  matchers: ['alertname=~"InstanceDown|DiskFull"']
+  continue: false
+  restartContainer: {name: ui}
+- metadata: {name: second}
+  labels: {alertname: "^InstanceDown$"}
+  restartContainer: {name: "{{ $labels.job }}"}
+- metadata: {name: third}
+  labels: {alertname: Full}
+  restartContainer:
+    labels: {hook: "https://hooks.slack.com/services/T0/B0/hunter2"}
+"#;
+    let (good, text) = checked(rules, Format::Text, false);
+    assert!(good);
+    assert!(!text.contains("hunter2"));
+    assert_snapshot!(text, @r#"
+    warning[shadowed-rule]: this rule is never tried: rule `first` takes all its alerts and has `continue: false`
+     --> rules/a.yml:6:20
+      |
+    6 | - metadata: {name: second}
+      |                    ^^^^^^ shadowed
+      |
+      = help: `first` is at rules/a.yml:2:20; move this rule before it
+
+    warning[unanchored-name]: `Full` is looked for anywhere in the alert's name
+      --> rules/a.yml:10:23
+       |
+    10 |   labels: {alertname: Full}
+       |                       ^^^^ also matches DiskFull, which rule `first` is for
+       |
+       = help: anchor it: "^Full$"; or use matchers: ['alertname="Full"']
+
+    warning[literal-secret]: this looks like a secret written into the file
+      --> rules/a.yml:12:20
+       |
+    12 |     labels: {hook: "**********************************************"}
+       |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ anybody who reads the file has it
+       |
+       = help: use ${NAME} and the secrets file where secrets are meant; what rules hold is logged and shown
+
+    all good: 3 rules, 1 docker host, 0 receivers; 3 warnings
+    "#);
+    assert!(!checked(rules, Format::Text, true).0);
+    let (_, annotations) = checked(rules, Format::Github, false);
+    assert_snapshot!(annotations, @r#"
+    ::warning file=rules/a.yml,line=6,col=20,endColumn=26,title=shadowed-rule::this rule is never tried: rule `first` takes all its alerts and has `continue: false`%0Ashadowed%0A`first` is at rules/a.yml:2:20; move this rule before it
+    ::warning file=rules/a.yml,line=10,col=23,endColumn=27,title=unanchored-name::`Full` is looked for anywhere in the alert's name%0Aalso matches DiskFull, which rule `first` is for%0Aanchor it: "^Full$"; or use matchers: ['alertname="Full"']
+    ::warning file=rules/a.yml,line=12,col=20,endColumn=68,title=literal-secret::this looks like a secret written into the file%0Aanybody who reads the file has it%0Ause ${NAME} and the secrets file where secrets are meant; what rules hold is logged and shown
+    "#);
+}
+
+#[test]
+fn shipped_files_pass_a_strict_check() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = place(&[(
+        "secrets",
+        &std::fs::read_to_string(root.join("secrets.example")).unwrap().replace('=', "=https://example.com/"),
+    )]);
+    let mut options = options(directory.path());
+    options.working_dir = root.to_owned();
+    let args =
+        CheckArgs { paths: vec!["rules".into(), "autoheal.example.yml".into()], strict: true, ..CheckArgs::default() };
+    let mut out = Vec::new();
+    let good = check::run(options, &args, false, &mut out).unwrap();
+    assert!(good, "{}", String::from_utf8(out).unwrap());
 }

@@ -15,6 +15,7 @@ mod evidence;
 mod harm;
 mod lifecycle;
 mod main_job;
+mod manual;
 mod notify_email;
 mod notify_mailgun;
 mod notify_slack;

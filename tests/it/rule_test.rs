@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use autoheal::cli::{Exit, test};
+use autoheal::cli::Exit;
+use autoheal::cli::test::{self, TestArgs};
 use autoheal::config::LoadOptions;
 use insta::assert_snapshot;
 
@@ -33,7 +34,8 @@ fn run_in(directory: &Path, paths: &[&str]) -> (Exit, String) {
     let options = LoadOptions { working_dir: directory.to_owned(), ..LoadOptions::default() };
     let paths: Vec<_> = paths.iter().map(Into::into).collect();
     let mut out = Vec::new();
-    let exit = test::run(&options, &paths, false, &mut out).unwrap();
+    let args = TestArgs { paths, ..TestArgs::default() };
+    let exit = test::run(&options, &args, false, &mut out).unwrap();
     (exit, String::from_utf8(out).unwrap())
 }
 

@@ -1,0 +1,47 @@
+//! Times that cannot be kept.
+
+use std::time::Duration;
+
+use super::{Findings, Linted, value};
+use crate::domain::duration;
+
+/// Alertmanager tells a resolve at its next `group_interval`, which hardly anybody sets below this.
+const SHORTEST_GROUP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// What the engine gives a container to stop when nobody says otherwise.
+const DEFAULT_STOP: Duration = Duration::from_secs(10);
+
+pub fn look(rules: &[Linted<'_>], findings: &Findings<'_>) {
+    for linted in rules {
+        for (step, node) in linted.rule.steps.iter().zip(linted.step_nodes()) {
+            let verify = value(node, "verify");
+            let within = step.verify.within;
+            if step.verify.resolved && within < SHORTEST_GROUP_INTERVAL {
+                let span = verify.and_then(|verify| value(verify, "within")).map_or(&node.span, |node| &node.span);
+                let message = format!("the alert will hardly be told as resolved within {}", duration::format(within));
+                let label = "Alertmanager tells a resolve at its next group_interval, 5m unless configured";
+                findings.add("cannot-fit", (linted.file, span), message, label, None);
+            }
+            for probe in ["http", "tcp", "promql"] {
+                let timeout = verify.and_then(|verify| value(verify, probe)).and_then(|probe| value(probe, "timeout"));
+                if let Some(timeout) = timeout
+                    && duration::parse(&timeout.written).is_ok_and(|timeout| timeout >= within)
+                {
+                    let message = format!("one `{probe}` look may take longer than `within`");
+                    let label = format!("`within` is {}", duration::format(within));
+                    findings.add("cannot-fit", (linted.file, &timeout.span), message, label, None);
+                }
+            }
+            if let Some(restart) = value(node, "restartContainer") {
+                let written = value(restart, "stopTimeout");
+                let stop = written.and_then(|node| duration::parse(&node.written).ok()).unwrap_or(DEFAULT_STOP);
+                if stop >= step.timeout {
+                    let span = written.or(value(node, "timeout")).map_or(&node.span, |node| &node.span);
+                    let message = "stopping alone may take the whole `timeout` of the action";
+                    let label = format!("{} of {}", duration::format(stop), duration::format(step.timeout));
+                    findings.add("cannot-fit", (linted.file, span), message, label, None);
+                }
+            }
+        }
+    }
+}
