@@ -205,7 +205,7 @@ impl Loader<'_> {
             receivers: &sections.receiver_names,
             default_receivers,
             times: &sections.time_intervals,
-            throttle: sections.throttle,
+            throttling: sections.throttling,
             has_prometheus: sections.has_prometheus,
         };
         let mut names = Names::new("rule");

@@ -7,13 +7,14 @@ use super::reader::{Mapping, Reader, Schema};
 use super::yaml::Node;
 use crate::domain::pause::{AlertMatchers, Pause};
 use crate::domain::rule::Mode;
-use crate::domain::rule_policy::{ApprovalPolicy, RuleLimits, RulePolicy, StormLimit, WhenSilenced};
+use crate::domain::rule_policy::{ApprovalPolicy, Flapping, RuleLimits, RulePolicy, StormLimit, WhenSilenced};
 
 const APPROVAL: Schema =
     Schema { what: "`approval`", keys: &["expiresAfter", "approvers"], unsupported: &[], strict: true };
 
 const LIMITS: Schema =
     Schema { what: "`limits`", keys: &["concurrent", "perHour", "storm"], unsupported: &[], strict: true };
+const FLAPPING: Schema = Schema { what: "`flapping`", keys: &["relapses", "within"], unsupported: &[], strict: true };
 const STORM: Schema = Schema { what: "`storm`", keys: &["targets", "within", "hold"], unsupported: &[], strict: true };
 
 /// Longest window of a storm and longest hold after it.
@@ -38,6 +39,17 @@ pub(super) fn read(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> RuleP
 fn read_when_silenced(reader: &Reader<'_>, node: &Node) -> Option<WhenSilenced> {
     let word = reader.choice(node, &["hold", "heal"])?;
     Some(if word == "heal" { WhenSilenced::Heal } else { WhenSilenced::Hold })
+}
+
+/// When relapses after verified heals are too many.
+pub(super) fn read_flapping(reader: &Reader<'_>, node: &Node) -> Option<Flapping> {
+    let flapping = reader.mapping(node, &FLAPPING)?;
+    let relapses = reader.require(&flapping, "relapses", FLAPPING.what);
+    let within = reader.require(&flapping, "within", FLAPPING.what);
+    Some(Flapping {
+        relapses: reader.integer(relapses?, &(1..=i64::from(Flapping::MAX_RELAPSES)))?,
+        within: reader.duration(within?, Duration::from_secs(1)..=LONGEST_APPROVAL)?,
+    })
 }
 
 fn read_limits(reader: &Reader<'_>, node: &Node) -> Option<RuleLimits> {

@@ -12,6 +12,7 @@ use super::yaml::{Kind, Node};
 use crate::domain::matcher::Matcher;
 use crate::domain::regex::Regex;
 use crate::domain::rule::{AlertSelector, HealRule, Mode, Step};
+use crate::domain::rule_policy::Flapping;
 use crate::domain::template::Template;
 
 const RULE: Schema = Schema {
@@ -52,7 +53,8 @@ const METADATA: Schema = Schema {
     unsupported: &[],
     strict: true,
 };
-const THROTTLING: Schema = Schema { what: "`throttling`", keys: &["interval"], unsupported: &[], strict: true };
+const THROTTLING: Schema =
+    Schema { what: "`throttling`", keys: &["interval", "flapping"], unsupported: &[], strict: true };
 
 /// The ancestor's type line.
 const API_VERSION: &str = "autoheal.openshift.io/v1alpha2";
@@ -74,7 +76,7 @@ pub(super) struct Surroundings<'a> {
     /// Named times.
     pub times: &'a TimeIntervals,
     /// How long ladders are remembered when a rule does not say.
-    pub throttle: Duration,
+    pub throttling: Throttling,
     /// Whether `PromQL` can be asked.
     pub has_prometheus: bool,
 }
@@ -101,9 +103,12 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     let metadata = read_metadata(reader, &rule, names);
     let continue_matching = rule.get("continue").and_then(|node| reader.boolean(node)).unwrap_or(true);
     let mode = rule.get("mode").and_then(|node| read_mode(reader, node)).unwrap_or_default();
-    let policy = precautions::read(reader, &rule, mode);
+    let mut policy = precautions::read(reader, &rule, mode);
     let hold_for = rule.get("for").and_then(|node| reader.duration(node, Duration::ZERO..=LONGEST)).unwrap_or_default();
-    let throttle = rule.get("throttling").and_then(|node| read_throttling(reader, node)).unwrap_or(around.throttle);
+    let throttling = rule.get("throttling").and_then(|node| read_throttling(reader, node));
+    let Throttling { interval: throttle, flapping } = throttling.unwrap_or(around.throttling);
+    // Whoever wants nothing remembered does not want relapses counted either, unless he says so.
+    policy.flapping = flapping.or(around.throttling.flapping.filter(|_| !throttle.is_zero()));
     let schedule = around.times.schedule(reader, &rule);
     let (steps, acts) = steps::read_ladder(reader, &rule, around);
     let receivers = rule.get("receivers").map(|node| around.receivers.known_list(reader, node));
@@ -175,11 +180,19 @@ fn read_mode(reader: &Reader<'_>, node: &Node) -> Option<Mode> {
     })
 }
 
-/// How long a ladder is remembered, from a `throttling:` mapping.
-pub(super) fn read_throttling(reader: &Reader<'_>, node: &Node) -> Option<Duration> {
+/// How long a ladder is remembered, and when relapses are too many; `flapping` is `None` where nothing is said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Throttling {
+    pub interval: Duration,
+    pub flapping: Option<Flapping>,
+}
+
+/// Reads a `throttling:` mapping.
+pub(super) fn read_throttling(reader: &Reader<'_>, node: &Node) -> Option<Throttling> {
     let throttling = reader.mapping(node, &THROTTLING)?;
+    let flapping = throttling.get("flapping").map(|node| precautions::read_flapping(reader, node));
     let interval = reader.require(&throttling, "interval", THROTTLING.what)?;
-    reader.duration(interval, Duration::ZERO..=LONGEST)
+    Some(Throttling { interval: reader.duration(interval, Duration::ZERO..=LONGEST)?, flapping: flapping.flatten() })
 }
 
 fn read_selector(reader: &Reader<'_>, rule: &Mapping<'_>) -> AlertSelector {

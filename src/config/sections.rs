@@ -8,11 +8,13 @@ use super::awx::AwxSection;
 use super::diagnostic::{Place, SourceFile};
 use super::names::Names;
 use super::reader::{Reader, Schema};
+use super::rules::Throttling;
 use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
 use super::{StoreLocation, WebSettings, docker, endpoint, receivers, rules, web};
 use crate::action::container::DockerHost;
 use crate::domain::guard::Limits;
+use crate::domain::rule_policy::Flapping;
 use crate::notify::ReceiverSettings;
 use crate::verify::Endpoint;
 
@@ -64,7 +66,7 @@ pub(super) struct Sections<'n> {
     pub hosts: Vec<DockerHost>,
     pub host_names: Names,
     pub awx: AwxSection,
-    pub throttle: Duration,
+    pub throttling: Throttling,
     pub limits: Limits,
     pub web: WebSettings,
     pub receivers: Vec<ReceiverSettings>,
@@ -90,7 +92,7 @@ impl<'n> Sections<'n> {
             hosts: Vec::new(),
             host_names: Names::new("docker host"),
             awx: AwxSection::new(),
-            throttle: Duration::from_hours(1),
+            throttling: Throttling { interval: Duration::from_hours(1), flapping: Some(Flapping::default()) },
             limits: Limits::default(),
             web: WebSettings::default(),
             receivers: Vec::new(),
@@ -124,8 +126,8 @@ impl<'n> Sections<'n> {
         if let Some(node) = top.get("awx") {
             self.awx.add(reader, node);
         }
-        if let Some(interval) = top.get("throttling").and_then(|node| rules::read_throttling(reader, node)) {
-            self.throttle = interval;
+        if let Some(read) = top.get("throttling").and_then(|node| rules::read_throttling(reader, node)) {
+            self.throttling = Throttling { flapping: read.flapping.or(self.throttling.flapping), ..read };
         }
         if let Some(node) = top.get("limits") {
             read_limits(reader, node, &mut self.limits);

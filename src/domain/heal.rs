@@ -294,6 +294,9 @@ pub struct Heal {
     /// When the action of its latest attempt ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_action_ended_at: Option<Timestamp>,
+    /// When its alerts fired again although a heal had been verified, as far as flapping looks back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relapses: Vec<Timestamp>,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -429,7 +432,7 @@ pub struct Episode {
 }
 
 /// How far a ladder had been climbed when its heal ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LadderMemory {
     /// When the heal ended.
     pub at: Timestamp,
@@ -439,4 +442,7 @@ pub struct LadderMemory {
     pub step: usize,
     /// Attempts of that step that had been used.
     pub attempts_used: u32,
+    /// See [`Heal::relapses`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relapses: Vec<Timestamp>,
 }

@@ -23,6 +23,7 @@ pub mod pause;
 pub mod plan;
 pub mod reason;
 pub mod regex;
+pub mod report;
 pub mod rule;
 mod rule_index;
 pub mod rule_policy;

@@ -36,6 +36,10 @@ pub enum Reason {
     Relapse { ended_at: Timestamp, step: usize, attempts_used: u32 },
     /// A relapse within the throttling interval after the last step.
     RelapseAfterLastStep { ended_at: Timestamp },
+    /// Heals were verified and the alert fired again, too often: the step that was verified does not help.
+    Flapping { relapses: usize, within: Duration, step: usize, steps: usize },
+    /// The alert of a shadow resolved without anything done.
+    ResolvedInShadow { alert: Fingerprint, after: Duration },
     /// A resolve for an alert that no heal is about.
     NothingOpen { alert: Fingerprint },
     /// The alert resolved.
@@ -266,6 +270,20 @@ impl fmt::Display for Reason {
             ),
             Self::RelapseAfterLastStep { ended_at } => {
                 write!(f, "relapse: the last heal ended at {ended_at} and every step has been tried; a human is needed")
+            }
+            Self::Flapping { relapses, within, step, steps } if step < steps => write!(
+                f,
+                "flapping: verified, and yet it fired again {relapses} times within {}; step {} of {steps} follows",
+                human(*within),
+                step + 1
+            ),
+            Self::Flapping { relapses, within, .. } => write!(
+                f,
+                "flapping: verified, and yet it fired again {relapses} times within {}; no step is left, a human is needed",
+                human(*within)
+            ),
+            Self::ResolvedInShadow { alert, after } => {
+                write!(f, "alert {alert} resolved with nothing done, {} after autoheal would have acted", human(*after))
             }
             Self::NothingOpen { alert } => write!(f, "alert {alert} resolved; no open heal is about it"),
             Self::AlertResolved { alert } => write!(f, "alert {alert} resolved"),

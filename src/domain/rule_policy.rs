@@ -24,6 +24,8 @@ pub struct RulePolicy {
     pub when_silenced: WhenSilenced,
     /// An alert that fires for longer than this is left alone.
     pub max_age: Option<Duration>,
+    /// When verified heals are no longer believed.
+    pub flapping: Option<Flapping>,
     /// While alerts that match one of these fire it does not act.
     pub blocked_by: Vec<AlertMatchers>,
 }
@@ -50,6 +52,26 @@ pub struct ApprovalPolicy {
 impl Default for ApprovalPolicy {
     fn default() -> Self {
         Self { expires_after: Duration::from_mins(30), approvers: Vec::new() }
+    }
+}
+
+/// A heal that was verified and relapsed more often than this within the window did not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flapping {
+    /// So many relapses are not flapping yet; at least 1.
+    pub relapses: u32,
+    /// The window.
+    pub within: Duration,
+}
+
+impl Flapping {
+    /// Most relapses that are not flapping.
+    pub const MAX_RELAPSES: u32 = 50;
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { relapses: 5, within: Duration::from_hours(6) }
     }
 }
 

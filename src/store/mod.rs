@@ -240,6 +240,10 @@ pub trait Store: Send + Sync {
     /// One heal.
     async fn heal(&self, id: HealId) -> Result<Option<Heal>, StoreError>;
 
+    /// The latest `limit` shadows that ended at `since` or later: what rules would have done, and when their alerts
+    /// resolved all the same.
+    async fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError>;
+
     /// How many heals are in each state, states without any included.
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 

@@ -413,6 +413,7 @@ macro_rules! every_promise_but_durability {
             a_rule_at_its_limit_holds_up_no_other_rule
             a_rule_begins_no_more_within_an_hour_than_it_may
             shadows_wait_for_no_limit
+            a_shadow_learns_how_its_alert_went_on
             nothing_begins_beside_an_alert_that_blocks
             an_approval_works_once
             a_cancelled_attempt_is_passed_on_once_and_ends_cancelled

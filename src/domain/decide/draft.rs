@@ -154,12 +154,13 @@ impl<'a> Draft<'a> {
             outcome,
             step: heal.step,
             attempts_used: heal.current_step().map_or(0, |step| step.attempts_used),
+            relapses: heal.relapses.clone(),
         });
         let episodes = heal
             .alerts
             .iter()
             .filter(|alert| ended.is_some() || touched.contains(&alert.fingerprint))
-            .map(|alert| episode(&heal, alert, ended, now))
+            .map(|alert| episode(&heal, alert, ended.clone(), now))
             .collect();
         let reason = heal.reason.clone();
         Plan { heal: Some(heal), episodes, messages, start_action, cancel_action, ..Plan::nothing(reason) }

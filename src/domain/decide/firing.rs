@@ -10,6 +10,7 @@ use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
 use crate::domain::rule::HealRequest;
+use crate::domain::rule_policy::Flapping;
 use crate::domain::{Timestamp, elapsed};
 
 /// How long after a resolve a firing message that began before it counts as an older message overtaken on the way.
@@ -32,7 +33,8 @@ pub fn decide(
     if let Some(heal) = snapshot.heal.as_ref().filter(|heal| heal.outcome().is_none()) {
         return join(policy, heal, alert, now);
     }
-    let memory = match remembered(snapshot.episode.as_ref(), &alert, &request, now) {
+    let flapping = policy.rules.get(&request.rule).and_then(|rule| rule.flapping);
+    let memory = match remembered(snapshot.episode.as_ref(), &alert, &request, flapping, now) {
         Ok(memory) => memory,
         Err(reason) => return Plan::nothing(reason),
     };
@@ -73,14 +75,28 @@ fn join(policy: &Policy, heal: &Heal, alert: Alert, now: Timestamp) -> Plan {
     draft.into_plan()
 }
 
+/// What is remembered that matters for a new heal.
+#[derive(Default)]
+struct Remembered {
+    /// The ladder of the last heal, when the alert relapsed soon enough to go on with it.
+    ladder: Option<LadderMemory>,
+    /// See [`Heal::relapses`], this one included.
+    relapses: Vec<Timestamp>,
+    /// Set when these are too many.
+    flapping: Option<Flapping>,
+}
+
 /// What is remembered of the ladder, or why this message starts nothing.
 fn remembered(
     episode: Option<&Episode>,
     alert: &Alert,
     request: &HealRequest,
+    flapping: Option<Flapping>,
     now: Timestamp,
-) -> Result<Option<LadderMemory>, Reason> {
-    let Some((episode, memory)) = episode.and_then(|episode| Some((episode, episode.ended?))) else { return Ok(None) };
+) -> Result<Remembered, Reason> {
+    let Some((episode, memory)) = episode.and_then(|episode| Some((episode, episode.ended.as_ref()?))) else {
+        return Ok(Remembered::default());
+    };
     // The same firing as before: it has not resolved since, and it does not claim to have begun after the heal ended.
     // A heal that was verified by other evidence than the resolve may find its alert firing still; that is a relapse.
     let is_same_firing = episode.status == AlertStatus::Firing
@@ -89,15 +105,30 @@ fn remembered(
     if is_same_firing {
         return Err(Reason::EpisodeEnded { alert: alert.fingerprint, outcome: memory.outcome });
     }
-    let is_relapse = elapsed(memory.at, now) < request.throttle
+    let is_soon = elapsed(memory.at, now) < request.throttle
         && matches!(memory.outcome, Outcome::Healed | Outcome::Recovered | Outcome::Exhausted);
-    Ok(is_relapse.then_some(memory))
+    let relapses = flapping.map_or_else(Vec::new, |flapping| relapses(memory, flapping, now));
+    let verified = memory.outcome == Outcome::Healed;
+    let flapping = flapping.filter(|flapping| verified && relapses.len() > flapping.relapses as usize);
+    let goes_on = is_soon || flapping.is_some();
+    Ok(Remembered { ladder: goes_on.then(|| memory.clone()), relapses, flapping })
+}
+
+/// The relapses within the window of flapping, this one included if it is one.
+fn relapses(memory: &LadderMemory, flapping: Flapping, now: Timestamp) -> Vec<Timestamp> {
+    let is_relapse = memory.outcome == Outcome::Healed && elapsed(memory.at, now) < flapping.within;
+    let recent = memory.relapses.iter().copied().filter(|at| elapsed(*at, now) < flapping.within);
+    let mut relapses: Vec<Timestamp> = recent.chain(is_relapse.then_some(now)).collect();
+    // More than this need not be known to call it flapping.
+    let surplus = relapses.len().saturating_sub(flapping.relapses as usize + 1);
+    relapses.drain(..surplus);
+    relapses
 }
 
 /// Plans a new heal.
 fn begin(
     policy: &Policy,
-    memory: Option<LadderMemory>,
+    memory: Remembered,
     alert: Alert,
     request: HealRequest,
     id: HealId,
@@ -128,6 +159,7 @@ fn begin(
         approval: None,
         first_attempt_at: None,
         last_action_ended_at: None,
+        relapses: memory.relapses,
         created_at: now,
         updated_at: now,
         timeline: Vec::new(),
@@ -141,8 +173,10 @@ fn begin(
         draft.notify(MessageKind::Suppressed);
     } else if draft.heal.steps.is_empty() {
         notify_only(&mut draft);
-    } else if let Some(memory) = memory {
-        go_on(&mut draft, memory);
+    } else if let (Some(ladder), Some(flapping)) = (&memory.ladder, memory.flapping) {
+        climb(&mut draft, ladder, flapping);
+    } else if let Some(ladder) = &memory.ladder {
+        go_on(&mut draft, ladder);
     } else if !request.hold_for.is_zero() {
         draft.heal.reason = Reason::WaitingFor { hold_for: request.hold_for };
         draft.tell("pending", Reason::WaitingFor { hold_for: request.hold_for }, AUTOHEAL);
@@ -163,7 +197,7 @@ fn notify_only(draft: &mut Draft<'_>) {
 }
 
 /// Continues the ladder of an earlier heal where it stopped.
-fn go_on(draft: &mut Draft<'_>, memory: LadderMemory) {
+fn go_on(draft: &mut Draft<'_>, memory: &LadderMemory) {
     let steps = &mut draft.heal.steps;
     let mut step = memory.step.min(steps.len() - 1);
     steps[step].attempts_used = memory.attempts_used.min(steps[step].attempts);
@@ -177,8 +211,32 @@ fn go_on(draft: &mut Draft<'_>, memory: LadderMemory) {
         return;
     }
     let attempts_used = steps[step].attempts_used;
+    // What failed or did not last is not tried again at once.
+    let pause = if attempts_used > 0 { steps[step].backoff.delay(attempts_used) } else { Duration::ZERO };
     draft.heal.step = step;
+    if let Phase::Pending { due_at, .. } = &mut draft.heal.phase {
+        *due_at = (*due_at).max(memory.at + pause);
+    }
     let reason = Reason::Relapse { ended_at: memory.at, step, attempts_used };
     draft.heal.reason = reason.clone();
     draft.tell("pending", reason, AUTOHEAL);
+}
+
+/// The step that was verified again and again does not help: the next one, or a human.
+fn climb(draft: &mut Draft<'_>, memory: &LadderMemory, flapping: Flapping) {
+    let steps = draft.heal.steps.len();
+    let step = memory.step + 1;
+    let relapses = draft.heal.relapses.len();
+    let reason = Reason::Flapping { relapses, within: flapping.within, step, steps };
+    draft.heal.step = step.min(steps - 1);
+    if step < steps {
+        draft.heal.reason = reason.clone();
+        draft.tell("pending", reason, AUTOHEAL);
+        return;
+    }
+    if let Some(last) = draft.heal.steps.last_mut() {
+        last.attempts_used = last.attempts;
+    }
+    draft.end(Outcome::Exhausted, reason);
+    draft.notify(MessageKind::Exhausted);
 }

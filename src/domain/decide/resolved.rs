@@ -3,13 +3,13 @@
 use super::draft::{ALERTMANAGER, Draft};
 use super::evidence::{self, Verifying};
 use super::{Policy, Snapshot};
-use crate::domain::Timestamp;
 use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, BY_TIMEOUT, Fingerprint};
 use crate::domain::heal::{Episode, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
+use crate::domain::{Timestamp, elapsed};
 
 pub fn decide(
     policy: &Policy,
@@ -24,10 +24,27 @@ pub fn decide(
         let index = heal.alerts.iter().position(|known| known.fingerprint == alert.fingerprint)?;
         Some((heal, index))
     });
-    match known {
-        Some((heal, index)) => resolve(policy, heal, index, alert, now),
-        None => remember(snapshot.episode.as_ref(), alert, rule, target, now),
+    if let Some((heal, index)) = known {
+        return resolve(policy, heal, index, alert, now);
     }
+    let plan = remember(snapshot.episode.as_ref(), alert, rule, target, now);
+    let shadow = snapshot.heal.as_ref().filter(|heal| heal.outcome() == Some(Outcome::Shadowed));
+    Plan { heal: shadow.and_then(|heal| compare(heal, alert, now)), ..plan }
+}
+
+/// What became of an alert on which a shadow would have acted: kept with the heal, so that a report can compare.
+fn compare(heal: &Heal, alert: &Alert, now: Timestamp) -> Option<Heal> {
+    let index = heal.alerts.iter().position(|known| known.fingerprint == alert.fingerprint)?;
+    let is_news = heal.alerts[index].status == AlertStatus::Firing;
+    let would_have_acted_at = heal.ended_at().filter(|_| is_news)?;
+    let mut heal = heal.clone();
+    let ends_at = alert.ends_at.unwrap_or(now);
+    heal.alerts[index].status = AlertStatus::Resolved;
+    heal.alerts[index].ends_at = Some(ends_at);
+    heal.updated_at = now;
+    let after = elapsed(would_have_acted_at, ends_at);
+    heal.tell(now, "resolved", Reason::ResolvedInShadow { alert: alert.fingerprint, after }, ALERTMANAGER);
+    Some(heal)
 }
 
 /// No open heal is about the alert: only remember that it resolved, so that an older firing message is recognised.
@@ -46,7 +63,7 @@ fn remember(episode: Option<&Episode>, alert: &Alert, rule: String, target: Targ
             starts_at: alert.starts_at,
             ends_at,
             seen_at: now,
-            ended: episode.and_then(|known| known.ended),
+            ended: episode.and_then(|known| known.ended.clone()),
         });
     }
     plan

@@ -16,6 +16,7 @@ use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rule::{Mode, VerifyPolicy};
 
 mod holds;
+mod ladder;
 mod people;
 
 const MINUTE: Duration = Duration::from_mins(1);

@@ -92,6 +92,7 @@ fn heal(status: AlertStatus) -> Heal {
         description: "A service container is down.".into(),
         runbook: "https://wiki.example.com/service-down".into(),
         approval: None,
+        relapses: Vec::new(),
         first_attempt_at: None,
         last_action_ended_at: None,
         created_at: at(0),

@@ -195,7 +195,7 @@ impl Session {
         let heal = self.read_heal(id)?;
         let mut memories = Vec::new();
         for alert in heal.iter().flat_map(|heal| &heal.alerts) {
-            memories.extend(self.memories(alert.fingerprint, None)?.into_iter().map(|memory| memory.episode));
+            memories.extend(self.memories(alert.fingerprint, None, false)?.into_iter().map(|memory| memory.episode));
         }
         let snapshot = Snapshot { heal, memories, ..Snapshot::default() };
         let Applied { heal, changed, reason, .. } =

@@ -22,15 +22,19 @@ use crate::store::StoreError;
 /// Rows looked at in one transaction when old ones are deleted.
 const PORTION: u32 = 500;
 
-/// What is remembered of an alert under one rule and target, with the heal while that is open.
+/// What is remembered of an alert under one rule and target, with the heal while that is open, or a shadow.
 pub(super) struct Memory {
     pub(super) episode: Episode,
-    pub(super) open: Option<Heal>,
+    heal: Option<Heal>,
 }
 
 impl Memory {
+    pub(super) fn is_open(&self) -> bool {
+        self.heal.as_ref().is_some_and(|heal| heal.outcome().is_none())
+    }
+
     pub(super) fn into_snapshot(self) -> Snapshot {
-        Snapshot { heal: self.open, episode: Some(self.episode), ..Snapshot::default() }
+        Snapshot { heal: self.heal, episode: Some(self.episode), ..Snapshot::default() }
     }
 }
 
@@ -86,15 +90,20 @@ impl EpisodeIndex {
 
 impl Session {
     /// What is remembered of an alert, under one rule or all, by rule and target.
-    pub(super) fn memories(&self, alert: Fingerprint, rule: Option<&str>) -> Result<Vec<Memory>, StoreError> {
+    pub(super) fn memories(
+        &self,
+        alert: Fingerprint,
+        rule: Option<&str>,
+        shadows: bool,
+    ) -> Result<Vec<Memory>, StoreError> {
         let mut memories = Vec::new();
         for id in self.episodes.of(alert) {
             let mut statement = self.connection.prepare_cached(
                 "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
-                 FROM episode e LEFT JOIN heal h ON h.id = e.heal AND h.ended_at IS NULL
+                 FROM episode e LEFT JOIN heal h ON h.id = e.heal AND (h.ended_at IS NULL OR (?4 AND h.state = 'shadowed'))
                  WHERE e.id = ?1 AND e.fingerprint = ?2 AND (?3 IS NULL OR e.rule = ?3)",
             )?;
-            let mut rows = statement.query(params![id, alert.to_string(), rule])?;
+            let mut rows = statement.query(params![id, alert.to_string(), rule, shadows])?;
             if let Some(row) = rows.next()? {
                 memories.push(read_memory(alert, row)?);
             }
@@ -196,5 +205,5 @@ fn read_memory(fingerprint: Fingerprint, row: &Row<'_>) -> Result<Memory, StoreE
             .transpose()
             .map_err(|error| unreadable("episode's ladder", &error))?,
     };
-    Ok(Memory { episode, open: open.as_deref().map(decode_heal).transpose()? })
+    Ok(Memory { episode, heal: open.as_deref().map(decode_heal).transpose()? })
 }

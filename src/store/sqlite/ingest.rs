@@ -61,7 +61,7 @@ impl Session {
     /// What a firing alert meets. An open heal it already belongs to comes first, even where a reloaded rule now
     /// names another target: a repeat must never start a second heal. The request then asks for that heal's target.
     fn firing_snapshot(&self, alert: &Alert, request: &mut HealRequest) -> Result<Snapshot, StoreError> {
-        let mut memories = self.memories(alert.fingerprint, Some(&request.rule))?;
+        let mut memories = self.memories(alert.fingerprint, Some(&request.rule), false)?;
         if let Some(own) = find_open(&memories, &request.rule, &request.target) {
             let memory = memories.swap_remove(own);
             request.target = memory.episode.target.clone();
@@ -83,7 +83,7 @@ impl Session {
         decisions: &mut Vec<Decision>,
     ) -> Result<(), StoreError> {
         let Sighting { alert, requests, .. } = sighting;
-        let mut memories = self.memories(alert.fingerprint, None)?;
+        let mut memories = self.memories(alert.fingerprint, None, true)?;
         let mut resolve = |rule: String, target: Target, snapshot: Snapshot| -> Result<(), StoreError> {
             let event = Event::Resolved { alert: alert.clone(), rule: rule.clone(), target };
             decisions.push(decision(rule, self.transition(policy, snapshot, event, now)?));
@@ -100,7 +100,7 @@ impl Session {
             }
         }
         for memory in memories {
-            if memory.open.is_some() || memory.episode.status == AlertStatus::Firing {
+            if memory.is_open() || memory.episode.status == AlertStatus::Firing {
                 resolve(memory.episode.rule.clone(), memory.episode.target.clone(), memory.into_snapshot())?;
             }
         }
@@ -118,7 +118,7 @@ impl Session {
 
 /// The open heal of a rule that the alert belongs to, preferably the one on `target`.
 fn find_open(memories: &[Memory], rule: &str, target: &Target) -> Option<usize> {
-    let is_open = |memory: &Memory| memory.open.is_some() && memory.episode.rule == rule;
+    let is_open = |memory: &Memory| memory.is_open() && memory.episode.rule == rule;
     memories
         .iter()
         .position(|memory| is_open(memory) && memory.episode.target == *target)
@@ -128,6 +128,6 @@ fn find_open(memories: &[Memory], rule: &str, target: &Target) -> Option<usize> 
 fn decision(rule: String, applied: Applied) -> Decision {
     let Applied { heal, changed, reason, .. } = applied;
     let id = heal.as_ref().map(|heal| heal.id);
-    let ended = heal.filter(|heal| changed && heal.outcome().is_some()).map(Box::new);
+    let ended = heal.filter(|heal| changed && heal.ended_at() == Some(heal.updated_at)).map(Box::new);
     Decision { heal: id, rule, changed, ended, reason }
 }

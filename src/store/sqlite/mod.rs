@@ -227,6 +227,10 @@ impl Store for SqliteStore {
         self.read(move |session| session.read_heal(id)).await
     }
 
+    async fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError> {
+        self.read(move |session| session.shadows(since, limit)).await
+    }
+
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         self.read(|session| session.count_heals()).await
     }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params_from_iter;
+use jiff::Timestamp;
 use rusqlite::types::Value;
+use rusqlite::{params, params_from_iter};
 
 use super::advance::OPEN_STATES;
 use super::apply::id_text;
-use super::session::{Session, decode_heal, millis_up};
+use super::session::{Session, decode_heal, millis, millis_up};
 use crate::domain::heal::{Heal, STATES};
 use crate::store::{HealQuery, StoreError};
 
@@ -50,6 +51,20 @@ impl Session {
         values.push(i64::from(query.limit).into());
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
+        let mut heals = Vec::new();
+        while let Some(row) = rows.next()? {
+            heals.push(decode_heal(&row.get::<_, String>(0)?)?);
+        }
+        Ok(heals)
+    }
+
+    /// Shadows, latest first.
+    pub(super) fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT doc FROM heal INDEXED BY heal_ended
+             WHERE ended_at IS NOT NULL AND ended_at >= ?1 AND state = 'shadowed' ORDER BY ended_at DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![millis(since), limit])?;
         let mut heals = Vec::new();
         while let Some(row) = rows.next()? {
             heals.push(decode_heal(&row.get::<_, String>(0)?)?);

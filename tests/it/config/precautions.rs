@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autoheal::domain::rule::Mode;
-use autoheal::domain::rule_policy::{ApprovalPolicy, RuleLimits, StormLimit};
+use autoheal::domain::rule_policy::{ApprovalPolicy, Flapping, RuleLimits, StormLimit};
 use insta::assert_snapshot;
 
 use super::{load, told};
@@ -106,6 +106,31 @@ rules:
     assert_eq!((policy.schedule.active.len(), policy.blocked_by.len()), (1, 2));
     assert_eq!(policies.get("b").unwrap().limits, RuleLimits::default());
     assert!(policies.has_blockers());
+}
+
+#[test]
+fn flapping_is_inherited_unless_nothing_is_remembered() {
+    let rule = |name: &str, throttling: &str| {
+        format!("- {{metadata: {{name: {name}}}, labels: {{a: b}}, restartContainer: {{name: ui}}{throttling}}}\n")
+    };
+    let rules = format!(
+        "rules:\n{}{}{}{}",
+        rule("plain", ""),
+        rule("own", ", throttling: {interval: 5m, flapping: {relapses: 2, within: 1h}}"),
+        rule("none", ", throttling: {interval: 0s}"),
+        rule("inherits", ", throttling: {interval: 5m}"),
+    );
+    let flapping = |config: &str, rule: &str| {
+        let (config, _) = load(&[("autoheal.yml", config), ("rules/a.yml", &rules)]).unwrap();
+        config.rules.policies().get(rule).unwrap().flapping
+    };
+    let own = Some(Flapping { relapses: 2, within: Duration::from_hours(1) });
+    assert_eq!(flapping("", "plain"), Some(Flapping::default()));
+    assert_eq!((flapping("", "own"), flapping("", "none")), (own, None));
+    let global = "throttling: {interval: 1h, flapping: {relapses: 9, within: 1d}}\n";
+    let of_all = Some(Flapping { relapses: 9, within: Duration::from_hours(24) });
+    assert_eq!((flapping(global, "plain"), flapping(global, "inherits")), (of_all, of_all));
+    assert_eq!((flapping(global, "own"), flapping(global, "none")), (own, None));
 }
 
 #[test]

@@ -68,6 +68,20 @@ pub async fn shadows_wait_for_no_limit(place: &dyn Place) {
     assert_eq!(store.counts().await.unwrap()["shadowed"], 20, "they only record what would be done");
 }
 
+pub async fn a_shadow_learns_how_its_alert_went_on(place: &dyn Place) {
+    let store = place.open().await;
+    let shadow = || HealRequest { mode: Mode::Shadow, ..request("restart", "web-1") };
+    ingest(&store, vec![sighting(alert(1), [shadow()])], 0).await;
+    begin(&store, 1000).await;
+    let told = ingest(&store, vec![sighting(resolved_alert(1), [shadow()])], 2000).await;
+    assert!(told[0].changed && told[0].ended.is_none(), "it had ended before: its end is not counted again");
+    let again = ingest(&store, vec![sighting(resolved_alert(1), [shadow()])], 3000).await;
+    assert!(!again[0].changed, "told once");
+    let shadows = store.shadows(at(0), 10).await.unwrap();
+    assert_eq!(shadows[0].alerts[0].ends_at, resolved_alert(1).ends_at);
+    assert_eq!(store.shadows(at(1001), 10).await.unwrap(), []);
+}
+
 pub async fn a_storm_holds_new_heals_is_told_once_and_survives_a_restart(place: &dyn Place) {
     let limit = StormLimit { targets: 5, within: Duration::from_mins(2), hold: Duration::from_mins(15) };
     let stormy = limits(RuleLimits { storm: Some(limit), ..RuleLimits::default() });

@@ -169,6 +169,10 @@ impl Store for FakeStore {
         Ok(self.heals.lock().unwrap().iter().find(|heal| heal.id == id).cloned())
     }
 
+    async fn shadows(&self, _: Timestamp, _: u32) -> Result<Vec<Heal>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         let mut counts = BTreeMap::new();
         for heal in &*self.heals.lock().unwrap() {

@@ -184,6 +184,10 @@ impl Store for FusedStore {
         self.inner.heal(id).await
     }
 
+    async fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError> {
+        self.inner.shadows(since, limit).await
+    }
+
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         self.inner.counts().await
     }

@@ -55,6 +55,7 @@ fn heal(number: u128, phase: Phase) -> Heal {
         description: String::new(),
         runbook: String::new(),
         approval: None,
+        relapses: Vec::new(),
         first_attempt_at: None,
         last_action_ended_at: None,
         created_at: at(0),

@@ -1,0 +1,114 @@
+//! Stories of relapses: what is remembered, what flaps, and what a shadow would have done.
+
+use super::*;
+use crate::domain::report::ShadowTally;
+use crate::domain::rule_policy::{Flapping, RulePolicies, RulePolicy};
+
+/// One heal that is verified at once.
+fn heals(world: &mut World, request: &HealRequest) {
+    world.fires(request.clone());
+    if let Some(due) = world.open().and_then(Heal::due_at) {
+        world.now = world.now.max(due);
+    }
+    world.due();
+    world.ends(done());
+    world.resolves();
+    world.pass(MINUTE).due();
+    assert_eq!(world.state(), "healed");
+}
+
+/// A rule whose ladder is forgotten after a minute, but whose relapses are counted: more than two within an hour flap.
+fn flapping() -> (World, HealRequest) {
+    let mut world = World::new();
+    let flapping = Some(Flapping { relapses: 2, within: 60 * MINUTE });
+    world.policy.rules = RulePolicies::new([("restart".to_owned(), RulePolicy { flapping, ..RulePolicy::default() })]);
+    (world, HealRequest { throttle: MINUTE, ..request(vec![step(9), step(9)]) })
+}
+
+#[test]
+fn what_was_verified_and_relapsed_too_often_climbs_and_at_last_needs_a_human() {
+    let (mut world, request) = flapping();
+    for _ in 0..3 {
+        heals(&mut world, &request);
+        assert_eq!(world.last().step, 0);
+        world.pass(5 * MINUTE);
+    }
+    world.fires(request.clone());
+    assert_eq!((world.state(), world.last().step), ("pending", 1), "the third relapse within the hour");
+    assert_eq!(
+        world.last().reason.to_string(),
+        "flapping: verified, and yet it fired again 3 times within 1h; step 2 of 2 follows"
+    );
+    world.due();
+    world.ends(done());
+    world.resolves();
+    world.pass(MINUTE).due();
+    world.pass(5 * MINUTE).fires(request.clone());
+    assert_eq!(world.state(), "exhausted", "no step is left");
+    assert_eq!(world.kinds().last(), Some(&MessageKind::Exhausted));
+    assert!(world.last().reason.to_string().ends_with("no step is left, a human is needed"));
+    world.resolves();
+    world.pass(61 * MINUTE).fires(request);
+    assert_eq!((world.state(), world.last().step, world.last().relapses.len()), ("pending", 0, 0), "a quiet hour");
+}
+
+#[test]
+fn relapses_far_enough_apart_are_no_flapping() {
+    let (mut world, request) = flapping();
+    for _ in 0..9 {
+        heals(&mut world, &request);
+        world.pass(40 * MINUTE);
+    }
+    assert_eq!(world.last().step, 0);
+    assert!(world.last().relapses.len() <= 3, "bounded: {:?}", world.last().relapses);
+}
+
+#[test]
+fn a_relapse_waits_for_the_back_off_of_its_step() {
+    let mut world = World::new();
+    let request = request(vec![step(3)]);
+    heals(&mut world, &request);
+    let ended = world.now;
+    world.pass(MINUTE / 12).fires(request.clone());
+    assert_eq!(world.last().due_at(), Some(ended + MINUTE / 2), "30 s after the first attempt, from its end");
+    assert!(matches!(world.due(), Reason::NotDue { .. }));
+    world.pass(MINUTE).resolves();
+    world.pass(10 * MINUTE).fires(request);
+    assert_eq!(world.last().due_at(), Some(world.now), "the pause is over");
+}
+
+#[test]
+fn the_ladder_is_remembered_for_each_alert() {
+    let mut world = World::new();
+    let request = request(vec![step(1), step(1)]);
+    heals(&mut world, &request);
+    let other = world.alert("post", AlertStatus::Firing, Duration::ZERO);
+    world.fires_as(other, request.clone());
+    assert_eq!((world.state(), world.last().step), ("pending", 0), "a different alert starts its own ladder");
+}
+
+#[test]
+fn a_shadow_is_compared_with_what_happened_without_it() {
+    let mut world = World::new();
+    let shadow = HealRequest { mode: Mode::Shadow, ..request(vec![step(1)]) };
+    for _ in 0..2 {
+        world.fires(shadow.clone());
+        world.due();
+        assert_eq!((world.state(), world.started), ("shadowed", 0));
+        world.pass(3 * MINUTE).resolves();
+        world.resolves();
+        world.pass(10 * MINUTE);
+    }
+    world.fires(shadow);
+    world.due();
+    let last = world.heals[0].timeline.last().expect("a story");
+    assert!(last.reason.to_string().ends_with("resolved with nothing done, 3m after autoheal would have acted"));
+    assert_eq!(world.heals[0].outcome(), Some(Outcome::Shadowed));
+    let tallies = ShadowTally::of(&world.heals);
+    assert_eq!(
+        tallies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["rule restart would have acted 3 times, 2 resolved on their own within 3m, half of them within 3m; \
+          1 fire still or were never heard of again"]
+    );
+    assert_eq!(world.told.len(), 0, "a shadow tells nobody");
+}
