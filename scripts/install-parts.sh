@@ -45,6 +45,7 @@ want prometheus have prometheus
 have alertmanager || want prometheus-alertmanager have prometheus-alertmanager
 want busybox-static have_static_busybox
 want python3-aiosmtpd have_aiosmtpd
+want python3-venv python3 -c 'import ensurepip'
 want ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 want gcc have cc
 want make have make

@@ -28,6 +28,7 @@ deny() {
 # The inner call, beside an engine that the tests and the image share.
 if [[ ${1:-} == in-engine ]]; then
   step 'tests' cargo test --locked
+  step 'API against its document' scripts/test-api.sh
   step 'image' scripts/test-image.sh
   exit
 fi

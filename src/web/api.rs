@@ -17,6 +17,9 @@ use crate::domain::pause::{Pause, PauseScope};
 use crate::rehearse::plan_delivery;
 use crate::store::{HealQuery, StoreError};
 
+/// The interface in the words of `OpenAPI`; `scripts/test-api.sh` holds the running program against it.
+const OPENAPI: &str = include_str!("openapi.json");
+
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 500;
 
@@ -26,9 +29,10 @@ pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Pa
     let one = warp::path!("api" / "v1" / "heals" / String).and(warp::method()).and(with(state)).then(one_heal);
     let rules = warp::path!("api" / "v1" / "rules").and(warp::method()).and(with(state)).map(rules);
     let status = warp::path!("api" / "v1" / "status").and(warp::method()).and(with(state)).then(status);
+    let document = warp::path!("api" / "v1" / "openapi.json").and(warp::method()).map(document);
     let plan =
         warp::path!("api" / "v1" / "plan").and(warp::method()).and(with(state)).and(warp::body::stream()).then(plan);
-    list.or(one).unify().or(rules).unify().or(status).unify().or(plan).unify()
+    list.or(one).unify().or(rules).unify().or(status).unify().or(plan).unify().or(document).unify()
 }
 
 async fn list_heals(method: Method, state: WebState, pairs: Vec<(String, String)>) -> Response {
@@ -108,6 +112,11 @@ fn rules(method: Method, state: WebState) -> Response {
         let rules: Vec<_> = loaded.rules.rules().iter().map(|rule| views::rule(rule)).collect();
         reply::json(StatusCode::OK, &json!({ "rules": rules }))
     })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "warp hands values to handlers")]
+fn document(method: Method) -> Response {
+    look(&method, || reply::text(StatusCode::OK, "application/json", OPENAPI))
 }
 
 async fn status(method: Method, state: WebState) -> Response {

@@ -203,6 +203,23 @@ async fn a_plan_says_what_every_rule_would_do_and_commits_nothing() {
 }
 
 #[tokio::test]
+async fn the_document_of_the_interface_names_only_what_is_there() {
+    let door = Door::open().await;
+    let document = get(door.address, "/api/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 15, "{}", paths.len());
+    for (path, methods) in paths {
+        let path = path.replace("{id}", "00000000-0000-0000-0000-000000000007");
+        for method in methods.as_object().unwrap().keys() {
+            let answer = call(door.address, &method.to_uppercase(), &path, &[], "").await;
+            assert!(answer.status != 405, "{method} {path}");
+            assert!(!answer.body.contains("there is nothing at this path"), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_path_says_which_methods_it_takes() {
     let door = Door::open().await;
     let table = [
