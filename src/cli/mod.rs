@@ -8,6 +8,7 @@ mod manual;
 pub mod output;
 mod plan;
 mod remote;
+mod schema;
 mod serve;
 pub mod test;
 mod told;
@@ -105,6 +106,12 @@ enum Verb {
     Entrypoint(entrypoint::Arguments),
     /// Ask a daemon on this machine whether it is healthy; for container health checks
     Healthcheck,
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema {
+        /// The kind of file
+        #[arg(value_enum, default_value_t)]
+        kind: schema::Kind,
+    },
     /// Print the completions of a shell: bash, elvish, fish, powershell or zsh
     Completions {
         /// The shell
@@ -185,6 +192,7 @@ pub fn main() -> ExitCode {
         Verb::Test(args) => test(&flags, &args),
         Verb::Entrypoint(arguments) => entrypoint(&flags, arguments),
         Verb::Healthcheck => healthcheck::run(&flags),
+        Verb::Schema { kind } => schema::run(kind),
         Verb::Completions { shell } => manual::completions(shell, Cli::command()),
         Verb::Man { verb } => manual::page(verb.as_deref(), Cli::command()),
     };

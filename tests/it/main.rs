@@ -26,6 +26,7 @@ mod payloads;
 mod push;
 mod reload;
 mod rule_test;
+mod schema;
 mod secrets;
 mod store_contract;
 mod store_sqlite;
