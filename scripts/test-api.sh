@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 version=4.32.5
-target=${CARGO_TARGET_DIR:-target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 tool=$target/schemathesis-$version
 
 # Kept beside what cargo builds, so that it is fetched once and nothing is installed system-wide.
@@ -44,6 +44,7 @@ rules:
   labels: {alertname: .+}
 YAML
 : >"$work/secrets" && chmod 0600 "$work/secrets"
+: >"$work/log"
 program=$(realpath "$target/debug/autoheal")
 (cd "$work" && exec "$program" --secrets-file secrets --listen-address 127.0.0.1:0 >"$work/log" 2>&1) &
 daemon=$!
@@ -56,10 +57,10 @@ done
 curl -fsS --noproxy '*' -o /dev/null "http://$address/alerts" --data-binary \
   '{"alerts":[{"status":"firing","labels":{"alertname":"Asks"}},{"status":"firing","labels":{"alertname":"Other"}}]}'
 
-if ! NO_PROXY='*' timeout 180 "$tool/bin/schemathesis" run "http://$address/api/v1/openapi.json" \
+if ! (cd "$work" && NO_PROXY='*' timeout 180 "$tool/bin/schemathesis" run "http://$address/api/v1/openapi.json" \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method \
   --phases examples,coverage,fuzzing --max-examples 20 --seed 1 --generation-deterministic --request-timeout 20 \
-  --no-color >"$work/report" 2>&1; then
+  --no-color) >"$work/report" 2>&1; then
   cat "$work/report" >&2
   exit 1
 fi
