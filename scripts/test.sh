@@ -39,6 +39,7 @@ step 'clippy' cargo clippy --locked --all-targets -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 step 'licences and sources' deny
 step 'rule tests' cargo run --locked --quiet -- test rules
+step 'fuzz targets' scripts/fuzz.sh
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2016 # the inner bash shall expand it

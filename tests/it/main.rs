@@ -12,6 +12,7 @@ mod crash;
 mod deliver;
 mod dry_run;
 mod evidence;
+mod fuzz;
 mod harm;
 mod lifecycle;
 mod main_job;

@@ -29,11 +29,14 @@ pub(super) enum Place {
 const KEYWORDS: [&str; 10] = ["if", "with", "range", "else", "end", "break", "continue", "nil", "true", "false"];
 const UNSUPPORTED: [&str; 3] = ["define", "template", "block"];
 
+/// How deep blocks, with each `else if` of theirs, and parentheses may be nested. The engine goes down as deep as the
+/// template, and its stack ends sooner than a file.
+const MAX_DEPTH: usize = 32;
+
 /// Checks all actions.
 pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
     let mut mentions = Vec::new();
-    // For each open block its first word, and whether it gives the dot another meaning.
-    let mut blocks: Vec<(&Token<'_>, bool)> = Vec::new();
+    let mut blocks = Blocks::default();
     let actions =
         || pieces.iter().filter_map(|piece| if let Piece::Action(action) = piece { Some(action) } else { None });
     let is_ours = |variable: &str| !actions().any(|action| assigns(action, variable));
@@ -41,19 +44,9 @@ pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
     for action in actions() {
         let tokens = &action.tokens;
         words(tokens)?;
-        let dot_is_alert = blocks.iter().all(|(_, changes_dot)| !changes_dot);
-        if let Some(first) = tokens.first() {
-            match first.text {
-                "if" => blocks.push((first, false)),
-                "with" | "range" => blocks.push((first, true)),
-                "else" | "end" if blocks.is_empty() => {
-                    let message = format!("{} without an if, with or range before it", first.text);
-                    return Err(error(message, first.offset, first.text.len()));
-                }
-                "end" => drop(blocks.pop()),
-                _ => {}
-            }
-        }
+        parentheses(tokens)?;
+        let dot_is_alert = blocks.dot_is_alert();
+        blocks.pass(tokens)?;
         for (position, token) in tokens.iter().enumerate() {
             let Some(chain) = Chain::beginning_at(tokens, position) else { continue };
             let about_alert = match token.text {
@@ -72,13 +65,66 @@ pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
             mentions.extend(chain.mention(action, tokens, position));
         }
     }
-    match blocks.last() {
-        None => Ok(mentions),
-        Some((first, _)) => {
-            let message = format!("this {} is never closed by {{{{ end }}}}", first.text);
-            Err(error(message, first.offset, first.text.len()))
+    blocks.finish().map(|()| mentions)
+}
+
+/// The blocks that are open at some action.
+#[derive(Default)]
+struct Blocks<'t, 's>(Vec<Block<'t, 's>>);
+
+struct Block<'t, 's> {
+    first: &'t Token<'s>,
+    /// How deep it is for the engine: each `else if` stands within the one before, though it is written on one level.
+    levels: usize,
+}
+
+impl<'t, 's> Blocks<'t, 's> {
+    /// Whether no block gives the dot another meaning.
+    fn dot_is_alert(&self) -> bool {
+        self.0.iter().all(|block| block.first.text == "if")
+    }
+
+    /// Opens and closes blocks as an action says.
+    fn pass(&mut self, tokens: &'t [Token<'s>]) -> Result<(), ParseError> {
+        let Some(first) = tokens.first() else { return Ok(()) };
+        match (first.text, self.0.last_mut()) {
+            ("if" | "with" | "range", _) => self.0.push(Block { first, levels: 1 }),
+            ("else" | "end", None) => {
+                let message = format!("{} without an if, with or range before it", first.text);
+                return Err(error(message, first.offset, first.text.len()));
+            }
+            ("else", Some(block)) if tokens.len() > 1 => block.levels += 1,
+            ("end", Some(_)) => drop(self.0.pop()),
+            _ => {}
+        }
+        if self.0.iter().map(|block| block.levels).sum::<usize>() > MAX_DEPTH {
+            let message = format!("blocks are nested deeper than {MAX_DEPTH}");
+            return Err(error(message, first.offset, first.text.len()));
+        }
+        Ok(())
+    }
+
+    /// At the end of the template none may be open.
+    fn finish(&self) -> Result<(), ParseError> {
+        let Some(Block { first, .. }) = self.0.last() else { return Ok(()) };
+        let message = format!("this {} is never closed by {{{{ end }}}}", first.text);
+        Err(error(message, first.offset, first.text.len()))
+    }
+}
+
+fn parentheses(tokens: &[Token<'_>]) -> Result<(), ParseError> {
+    let mut depth: usize = 0;
+    for token in tokens {
+        match token.text {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(error(format!("parentheses are nested deeper than {MAX_DEPTH}"), token.offset, 1));
         }
     }
+    Ok(())
 }
 
 fn assigns(action: &Action<'_>, variable: &str) -> bool {

@@ -208,6 +208,30 @@ fn parse_errors_point_at_the_spot() {
 }
 
 #[test]
+fn what_is_nested_too_deep_is_refused_before_the_stack_ends() {
+    for (open, close) in
+        [("{{ if true }}", "{{ end }}"), ("{{ with 1 }}", "{{ end }}"), ("{{ if 1 }}{{ else if 1 }}", "{{ end }}")]
+    {
+        let source = format!("{}x{}", open.repeat(10_000), close.repeat(10_000));
+        let error = Template::parse(&source).expect_err(open);
+        assert_eq!(error.message, "blocks are nested deeper than 32", "{open}");
+    }
+    let source = format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000));
+    assert_eq!(Template::parse(&source).expect_err("too deep").message, "parentheses are nested deeper than 32");
+    let deepest = format!(
+        "{}{{{{ {}\"x\"{} }}}}{}",
+        "{{ if true }}".repeat(32),
+        "(".repeat(32),
+        ")".repeat(32),
+        "{{ end }}".repeat(32)
+    );
+    assert_eq!(render(&deepest).as_deref(), Ok("x"));
+    // Side by side is not nested.
+    let wide = "{{ if true }}x{{ end }}".repeat(100);
+    assert_eq!(render(&wide), Ok("x".repeat(100)));
+}
+
+#[test]
 fn templates_are_values() {
     fn is_value<T: Clone + Eq + std::fmt::Debug + Send + Sync + 'static>(_: &T) {}
     let template = parse("{{ $labels.job }}");
