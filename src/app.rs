@@ -218,7 +218,8 @@ struct Effects {
 
 fn effects(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> anyhow::Result<Effects> {
     let actions = Actions::new(&config.docker_hosts, &config.awx_servers, clock, metrics)?;
-    let notifiers = notify::build(&config.receivers, &Pages::default()).map_err(|errors| {
+    let pages = Pages::new(config.web.external_url.as_deref()).with_approvals(config.web.links());
+    let notifiers = notify::build(&config.receivers, &pages, clock).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("receivers: {}", errors.join("; "))
     })?;

@@ -3,9 +3,12 @@
 use lettre::message::Mailbox;
 use reqwest::Url;
 
+mod others;
+
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::Node;
+use crate::domain::message::{Audience, Kinds, MessageKind};
 use crate::notify::email::EmailSettings;
 use crate::notify::mailgun::MailgunSettings;
 use crate::notify::slack::SlackSettings;
@@ -14,8 +17,12 @@ use crate::notify::{NotifierSettings, ReceiverSettings};
 use crate::secret::Secret;
 use crate::tls::ClientTls;
 
-const RECEIVER: Schema =
-    Schema { what: "a receiver", keys: &["name", "slack", "email", "mailgun"], unsupported: &[], strict: false };
+const RECEIVER: Schema = Schema {
+    what: "a receiver",
+    keys: &["name", "events", "slack", "email", "mailgun", "webhook", "alertmanager", "grafana"],
+    unsupported: &[],
+    strict: false,
+};
 const SLACK: Schema = Schema {
     what: "`slack`",
     keys: &["webhookUrl", "botToken", "channel", "apiUrl", "tls"],
@@ -66,11 +73,32 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
     let slack = receiver.get("slack").and_then(|node| read_slack(reader, node));
     let email = receiver.get("email").and_then(|node| read_email(reader, node)).map(NotifierSettings::Email);
     let mailgun = receiver.get("mailgun").and_then(|node| read_mailgun(reader, node)).map(NotifierSettings::Mailgun);
-    let integrations = slack.into_iter().chain(email).chain(mailgun).collect();
-    if receiver.iter().all(|(key, _, _)| key == "name") && reader.problem_count() == before {
+    let integrations = slack.into_iter().chain(email).chain(mailgun).chain(others::read(reader, &receiver)).collect();
+    let events = receiver.get("events").map(|node| read_events(reader, node));
+    if receiver.iter().all(|(key, _, _)| matches!(key, "name" | "events")) && reader.problem_count() == before {
         reader.error(&node.span, "this receiver reaches nobody", "give it a way, such as `slack` or `email`");
     }
-    Some(ReceiverSettings { name: name?, integrations })
+    Some(ReceiverSettings { name: name?, events, integrations })
+}
+
+/// Which messages: kinds by name, or `all`, `ends` and `needs_human` for several.
+fn read_events(reader: &Reader<'_>, node: &Node) -> Kinds {
+    const GROUPS: [&str; 3] = ["all", "ends", "needs_human"];
+    let words: Vec<_> = MessageKind::ALL.iter().map(|kind| kind.as_str()).chain(GROUPS).collect();
+    let named = |word: &str| {
+        let word = word.to_owned();
+        MessageKind::ALL.into_iter().filter(move |kind| match word.as_str() {
+            "all" => true,
+            "ends" => Audience::Ends.wants(*kind),
+            "needs_human" => kind.needs_human(),
+            word => kind.as_str() == word,
+        })
+    };
+    let events = reader.list_or_one(node, "event");
+    if node.len() == 0 {
+        reader.error(&node.span, "`events` is empty", "leave it out, or say what this receiver is told");
+    }
+    events.iter().filter_map(|node| reader.choice(node, &words)).flat_map(named).collect()
 }
 
 fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<NotifierSettings> {

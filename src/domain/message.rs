@@ -91,6 +91,32 @@ pub enum Audience {
     Everything,
     /// Only ends, calls for a human and plain notifications, as a mailbox wants it.
     Ends,
+    /// Only these kinds.
+    Only(Kinds),
+}
+
+/// A set of kinds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kinds(u32);
+
+impl Kinds {
+    /// The set with one more kind.
+    #[must_use]
+    pub const fn with(self, kind: MessageKind) -> Self {
+        Self(self.0 | 1 << kind as u32)
+    }
+
+    /// Whether a kind is in it.
+    #[must_use]
+    pub const fn has(self, kind: MessageKind) -> bool {
+        self.0 & (1 << kind as u32) != 0
+    }
+}
+
+impl FromIterator<MessageKind> for Kinds {
+    fn from_iter<I: IntoIterator<Item = MessageKind>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::default(), Self::with)
+    }
 }
 
 impl Audience {
@@ -99,6 +125,7 @@ impl Audience {
     pub const fn wants(self, kind: MessageKind) -> bool {
         match self {
             Self::Everything => true,
+            Self::Only(kinds) => kinds.has(kind),
             Self::Ends => kind.is_final() || kind.needs_human() || matches!(kind, MessageKind::Firing),
         }
     }

@@ -77,6 +77,11 @@ impl HttpClient {
         self.client.post(url).timeout(self.limit)
     }
 
+    /// Begins a PATCH.
+    pub fn patch(&self, url: Url) -> RequestBuilder {
+        self.client.patch(url).timeout(self.limit)
+    }
+
     /// Sends a request and reads the answer; what is behind the limit is of no use.
     ///
     /// # Errors

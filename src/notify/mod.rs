@@ -1,12 +1,15 @@
 //! Notifiers: how people are told. [`message`] renders purely; each notifier only carries.
 
+pub mod alertmanager;
 mod answer;
 pub mod email;
+pub mod grafana;
 mod http;
 pub mod mailgun;
 pub mod message;
 pub mod slack;
 pub mod slack_bot;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +17,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::message::{Audience, Channel};
+use crate::clock::Clock;
+use crate::domain::message::{Audience, Channel, Kinds, MessageKind};
 use crate::store::Outgoing;
 use crate::tls::TlsError;
 use message::Pages;
@@ -131,6 +135,12 @@ pub enum NotifierSettings {
     Email(email::EmailSettings),
     /// Mail over Mailgun's HTTP API.
     Mailgun(mailgun::MailgunSettings),
+    /// A signed JSON document.
+    Webhook(webhook::WebhookSettings),
+    /// An alert to Alertmanager.
+    Alertmanager(alertmanager::AlertmanagerSettings),
+    /// Annotations in Grafana.
+    Grafana(grafana::GrafanaSettings),
 }
 
 impl NotifierSettings {
@@ -139,24 +149,38 @@ impl NotifierSettings {
             Self::Slack(_) | Self::SlackBot(_) => "slack",
             Self::Email(_) => "email",
             Self::Mailgun(_) => "mailgun",
+            Self::Webhook(_) => "webhook",
+            Self::Alertmanager(_) => "alertmanager",
+            Self::Grafana(_) => "grafana",
         }
     }
 
-    const fn audience(&self) -> Audience {
+    /// Who says nothing else gets these messages.
+    fn audience(&self) -> Audience {
         match self {
-            Self::Slack(_) | Self::SlackBot(_) => Audience::Everything,
+            Self::Slack(_) | Self::SlackBot(_) | Self::Webhook(_) => Audience::Everything,
+            Self::Grafana(_) => only(|kind| kind == MessageKind::Started || kind.is_final()),
+            // Ends too: they are when what it called for is over.
+            Self::Alertmanager(_) => only(|kind| kind.needs_human() || kind.is_final()),
             Self::Email(_) | Self::Mailgun(_) => Audience::Ends,
         }
     }
 
-    fn build(&self, pages: Pages) -> Result<Arc<dyn Notifier>, BuildError> {
+    fn build(&self, pages: Pages, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Notifier>, BuildError> {
         Ok(match self {
             Self::Slack(settings) => Arc::new(slack::SlackNotifier::new(settings, pages)?),
             Self::SlackBot(settings) => Arc::new(slack_bot::SlackBotNotifier::new(settings, pages)?),
             Self::Email(settings) => Arc::new(email::EmailNotifier::new(settings, pages)?),
             Self::Mailgun(settings) => Arc::new(mailgun::MailgunNotifier::new(settings, pages)?),
+            Self::Webhook(settings) => Arc::new(webhook::WebhookNotifier::new(settings, pages, Arc::clone(clock))?),
+            Self::Alertmanager(settings) => Arc::new(alertmanager::AlertmanagerNotifier::new(settings, pages)?),
+            Self::Grafana(settings) => Arc::new(grafana::GrafanaNotifier::new(settings, pages)?),
         })
     }
+}
+
+fn only(wants: impl Fn(MessageKind) -> bool) -> Audience {
+    Audience::Only(MessageKind::ALL.into_iter().filter(|kind| wants(*kind)).collect())
 }
 
 /// One receiver, as configured.
@@ -164,6 +188,8 @@ impl NotifierSettings {
 pub struct ReceiverSettings {
     /// The name rules use.
     pub name: String,
+    /// Which messages it gets; `None` leaves it to each integration.
+    pub events: Option<Kinds>,
     /// Its integrations, each becoming the channel `<name>/<integration>`.
     pub integrations: Vec<NotifierSettings>,
 }
@@ -179,7 +205,8 @@ impl ReceiverSettings {
                 0 => format!("{}/{kind}", self.name),
                 _ => format!("{}/{kind}-{}", self.name, earlier + 1),
             };
-            (Channel { name, audience: integration.audience() }, integration)
+            let audience = self.events.map_or_else(|| integration.audience(), Audience::Only);
+            (Channel { name, audience }, integration)
         })
     }
 }
@@ -198,13 +225,17 @@ pub fn channels(receivers: &[ReceiverSettings]) -> BTreeMap<String, Vec<Channel>
 pub fn build(
     receivers: &[ReceiverSettings],
     pages: &Pages,
+    clock: &Arc<dyn Clock>,
 ) -> Result<BTreeMap<String, Arc<dyn Notifier>>, Vec<ChannelError>> {
     let mut notifiers = BTreeMap::new();
     let mut errors = Vec::new();
-    for (channel, settings) in receivers.iter().flat_map(ReceiverSettings::channels) {
-        match settings.build(pages.clone()) {
-            Ok(notifier) => drop(notifiers.insert(channel.name, notifier)),
-            Err(error) => errors.push(ChannelError { channel: channel.name, error }),
+    for receiver in receivers {
+        let pages = pages.of_receiver(&receiver.name);
+        for (channel, settings) in receiver.channels() {
+            match settings.build(pages.clone(), clock) {
+                Ok(notifier) => drop(notifiers.insert(channel.name, notifier)),
+                Err(error) => errors.push(ChannelError { channel: channel.name, error }),
+            }
         }
     }
     if errors.is_empty() { Ok(notifiers) } else { Err(errors) }

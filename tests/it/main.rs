@@ -19,6 +19,7 @@ mod main_job;
 mod manual;
 mod notify_email;
 mod notify_mailgun;
+mod notify_programs;
 mod notify_slack;
 mod notify_slack_bot;
 mod orders;

@@ -1,7 +1,9 @@
 //! Slack: what its answers mean, and that the webhook's address never comes out.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use autoheal::clock::{Clock, SystemClock};
 use autoheal::notify::message::Pages;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
 use autoheal::notify::{Notifier, NotifierSettings, NotifyError, Receipt, ReceiverSettings, build};
@@ -129,12 +131,14 @@ fn a_machine_without_authorities_gets_a_clear_error_and_only_where_it_matters() 
     #[expect(clippy::disallowed_methods, reason = "a test that runs itself must know which side it is on")]
     let is_inner = std::env::var_os(INNER).is_some();
     if is_inner {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let receiver = |url: &str| ReceiverSettings {
             name: "on-call".to_owned(),
+            events: None,
             integrations: vec![NotifierSettings::Slack(settings(url))],
         };
-        assert!(build(&[receiver("http://127.0.0.1:1/services/x")], &Pages::default()).is_ok());
-        let errors = build(&[receiver("https://127.0.0.1:1/services/x")], &Pages::default()).err().unwrap();
+        assert!(build(&[receiver("http://127.0.0.1:1/services/x")], &Pages::default(), &clock).is_ok());
+        let errors = build(&[receiver("https://127.0.0.1:1/services/x")], &Pages::default(), &clock).err().unwrap();
         assert_eq!(
             errors[0].to_string(),
             "on-call/slack: this machine has no certificate authorities to trust: install ca-certificates, \

@@ -2,7 +2,7 @@
 //! are inline because mail programs throw style sheets away; nothing is loaded from anywhere.
 
 use super::text::link;
-use super::{AlertView, Pages, Story, Tone, fit};
+use super::{AlertView, Button, Pages, Story, Tone, fit};
 use crate::domain::message::Message;
 
 /// Longest HTML in bytes.
@@ -55,8 +55,10 @@ fn page(story: &Story) -> String {
     put(&format!("<body style=\"{BODY}\"><div style=\"{CARD}\">"));
     put(&format!("<div style=\"{BAR};background:{colour}\">{}</div>", escape(&story.headline)));
     put("<div style=\"padding:20px\">");
-    if let Some(link) = &story.alertmanager {
-        put(&format!("<p><a href=\"{}\" style=\"{BUTTON}\">View in Alertmanager</a></p>", escape(link)));
+    if !story.buttons.is_empty() {
+        let button =
+            |button: &Button| format!("<a href=\"{}\" style=\"{BUTTON}\">{}</a>", escape(&button.url), button.text);
+        put(&format!("<p>{}</p>", story.buttons.iter().map(button).collect::<Vec<_>>().join(" ")));
     }
     put("<table style=\"border-collapse:collapse\">");
     for fact in &story.facts {

@@ -5,6 +5,7 @@
 
 pub mod blocks;
 pub mod digest;
+pub mod document;
 pub mod html;
 pub mod mail;
 pub mod plain;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use crate::domain::alert::{Alert, Labels};
 use crate::domain::duration;
-use crate::domain::heal::{Heal, HealStep};
+use crate::domain::heal::{Heal, HealStep, Phase};
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::reason::Reason;
 use crate::domain::{Timestamp, elapsed};
+use crate::links::{Links, Ticket};
 use text::{line, link, percent};
 
 pub use subject::subject;
@@ -87,6 +89,9 @@ pub struct Button {
 #[derive(Debug, Clone, Default)]
 pub struct Pages {
     base: Option<String>,
+    approvals: Option<Links>,
+    /// Who is told: whoever opens a link to approve is known by this name.
+    receiver: String,
 }
 
 impl Pages {
@@ -94,7 +99,27 @@ impl Pages {
     #[must_use]
     pub fn new(external_url: Option<&str>) -> Self {
         let base = external_url.and_then(|url| link(url.trim_end_matches('/'))).map(str::to_owned);
-        Self { base }
+        Self { base, ..Self::default() }
+    }
+
+    /// With links by which a message can approve; without them people approve elsewhere.
+    #[must_use]
+    pub fn with_approvals(self, approvals: Option<Links>) -> Self {
+        Self { approvals, ..self }
+    }
+
+    /// As this receiver gets them.
+    #[must_use]
+    pub fn of_receiver(&self, name: &str) -> Self {
+        Self { receiver: name.to_owned(), ..self.clone() }
+    }
+
+    /// The page on which the attempt that waits is approved or denied.
+    fn approval(&self, message: &Message) -> Option<String> {
+        let Phase::AwaitingApproval { attempt, expires_at, .. } = message.heal.phase else { return None };
+        let by = self.receiver.clone();
+        let ticket = Ticket { heal: message.heal.id, attempt, expires_at, by };
+        Some(self.approvals.as_ref()?.approval(&ticket))
     }
 
     /// The list of heals.
@@ -375,6 +400,8 @@ fn buttons(message: &Message, pages: &Pages) -> Vec<Button> {
         url.filter(|url| url.len() <= MAX).map(|url| Button { text, id, url, style: None })
     };
     [
+        button("Approve or deny", "approval", pages.approval(message))
+            .map(|button| Button { style: Some("primary"), ..button }),
         button("Runbook", "runbook", link(&heal.runbook).map(str::to_owned)),
         button("Open heal", "heal", pages.heal(heal)),
         button("Alertmanager", "alertmanager", alertmanager_link(heal)),

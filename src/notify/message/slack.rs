@@ -81,8 +81,8 @@ fn text(story: &Story) -> String {
             lines.push(format!("<{}|Source>", escape(source)));
         }
     }
-    if let Some(heal) = story.buttons.iter().find(|button| button.id == "heal") {
-        lines.push(format!("<{}|Open heal>", escape(&heal.url)));
+    for button in story.buttons.iter().filter(|button| matches!(button.id, "approval" | "heal")) {
+        lines.push(format!("<{}|{}>", escape(&button.url), button.text));
     }
     if story.more_alerts > 0 {
         lines.push(format!("and {} more alerts", story.more_alerts));

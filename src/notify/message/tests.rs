@@ -9,6 +9,7 @@ use crate::domain::alert::{AlertStatus, Fingerprint};
 use crate::domain::backoff::Backoff;
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, HealId, Outcome, Phase};
 use crate::domain::rule::{Mode, VerifyPolicy};
+use crate::secret::Secret;
 
 const KINDS: [MessageKind; 8] = [
     MessageKind::Started,
@@ -229,6 +230,23 @@ fn a_climb_to_the_next_step_says_which_step_follows() {
     message.heal.steps.push(step(0));
     message.heal.step = 1;
     assert!(subject(&message).ends_with("— step 1 did not help, 2 of 2 follows"), "{}", subject(&message));
+}
+
+#[test]
+fn who_may_approve_finds_the_link_first_in_every_form() {
+    let links = Links::new("https://autoheal.example.com", Secret::new("a key of some length"));
+    let pages = pages().with_approvals(Some(links.clone())).of_receiver("on-call");
+    let mut message = message(MessageKind::Started);
+    message.kind = MessageKind::ApprovalNeeded;
+    let attempt = AttemptId(Uuid::from_u128(5));
+    message.heal.phase = Phase::AwaitingApproval { attempt, expires_at: at(1800), approvers: Vec::new() };
+    let first = buttons(&message, &pages).remove(0);
+    let ticket = links.read(first.url.rsplit('/').next().unwrap(), at(0)).unwrap();
+    assert_eq!((first.text, ticket.heal, ticket.attempt), ("Approve or deny", message.heal.id, attempt));
+    assert_eq!(ticket.by, "on-call");
+    let forms = [plain::render(&message, &pages), html::render(&message, &pages), slack::render(&message, &pages)];
+    assert!(forms.iter().all(|form| form.contains(&first.url)), "{forms:#?}");
+    assert!(blocks::root(&message, &pages, true).to_string().contains(&first.url));
 }
 
 #[test]

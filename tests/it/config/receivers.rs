@@ -1,6 +1,7 @@
 //! `receivers:` — every key arrives, every mistake is shown.
 
-use autoheal::notify::NotifierSettings;
+use autoheal::domain::message::MessageKind;
+use autoheal::notify::{NotifierSettings, ReceiverSettings, channels};
 use insta::assert_snapshot;
 
 use super::{load, told};
@@ -20,13 +21,21 @@ receivers:
   slack: {botToken: "${SLACK_BOT_TOKEN}", channel: '#on-call'}
 - name: chat-elsewhere
   slack: {botToken: "${SLACK_BOT_TOKEN}", channel: C0123456789, apiUrl: "http://127.0.0.1:1/api/chat.postMessage"}
+- name: programs
+  events: [started, needs_human]
+  webhook: {url: "https://hooks.example.com/${HOOK}", secret: "${SECRET}"}
+  alertmanager: {address: "http://alertmanager:9093", username: me, password: "${SECRET}", labels: {team: sre}}
+  grafana: {address: "http://grafana:3000", token: "${SECRET}", tags: [production]}
 rules: []
 "#;
 
 #[test]
 fn every_key_of_a_receiver_arrives() {
-    let (config, _) =
-        load(&[("autoheal.yml", RECEIVERS), ("secrets", "MAILGUN_API_KEY=key\nSLACK_BOT_TOKEN=xoxb-1\n")]).unwrap();
+    let (config, _) = load(&[
+        ("autoheal.yml", RECEIVERS),
+        ("secrets", "MAILGUN_API_KEY=key\nSLACK_BOT_TOKEN=xoxb-1\nSECRET=s\nHOOK=h\n"),
+    ])
+    .unwrap();
     let [NotifierSettings::Mailgun(mailgun)] = config.receivers[0].integrations.as_slice() else {
         panic!("{:?}", config.receivers);
     };
@@ -35,7 +44,7 @@ fn every_key_of_a_receiver_arrives() {
     assert_eq!(mailgun.from.to_string(), "autoheal <autoheal@mg.example.com>");
     assert_eq!((mailgun.to.len(), mailgun.tags.join(" ").as_str()), (2, "autoheal production"));
     assert!(mailgun.test_mode);
-    let bots: Vec<_> = config.receivers[1..]
+    let bots: Vec<_> = config.receivers[1..3]
         .iter()
         .map(|receiver| match receiver.integrations.as_slice() {
             [NotifierSettings::SlackBot(bot)] => (bot.token.expose(), bot.channel.as_str(), bot.api_url.as_str()),
@@ -45,6 +54,27 @@ fn every_key_of_a_receiver_arrives() {
     let expected =
         [("xoxb-1", "#on-call", "https://slack.com/api"), ("xoxb-1", "C0123456789", "http://127.0.0.1:1/api")];
     assert_eq!(bots, expected);
+    programs_arrive(&config.receivers[3]);
+}
+
+fn programs_arrive(receiver: &ReceiverSettings) {
+    let [
+        NotifierSettings::Webhook(webhook),
+        NotifierSettings::Alertmanager(alertmanager),
+        NotifierSettings::Grafana(grafana),
+    ] = receiver.integrations.as_slice()
+    else {
+        panic!("{receiver:?}");
+    };
+    assert_eq!(webhook.url.expose(), "https://hooks.example.com/h");
+    assert_eq!(webhook.secret.as_ref().unwrap().expose(), "s");
+    let (user, password) = alertmanager.credentials.as_ref().unwrap();
+    assert_eq!((user.as_str(), password.expose(), alertmanager.labels["team"].as_str()), ("me", "s", "sre"));
+    assert_eq!((grafana.token.expose(), grafana.tags.as_slice()), ("s", &["production".to_owned()][..]));
+    let channels = &channels(std::slice::from_ref(receiver))["programs"];
+    let told = |kind| channels.iter().all(|channel| channel.audience.wants(kind));
+    assert!(told(MessageKind::Started) && told(MessageKind::Exhausted) && told(MessageKind::ApprovalNeeded));
+    assert!(!channels.iter().any(|channel| channel.audience.wants(MessageKind::Healed)));
 }
 
 #[test]
@@ -66,6 +96,11 @@ receivers:
   slack: {webhookUrl: "https://hooks.slack.com/services/x", botToken: xoxb-1}
 - name: neither
   slack: {channel: '#on-call'}
+- name: programs
+  events: [started, heeled]
+  webhook: {url: ftp://x}
+  alertmanager: {address: http://am, password: p, labels: {alertname: x, a-b: c}}
+  grafana: {}
 rules: []
 "#;
     assert_snapshot!(told(&[("autoheal.yml", config)]), @r#"
@@ -160,5 +195,61 @@ rules: []
        |
     16 |   slack: {channel: '#on-call'}
        |           ^^^^^^^ only a `botToken` posts to a `channel` of your choice
+
+    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or all or ends or needs_human, found "heeled"
+      --> autoheal.yml:18:21
+       |
+    18 |   events: [started, heeled]
+       |                     ^^^^^^ unknown word
+       |
+       = help: did you mean `healed`?
+
+    warning: nobody can tell whether these documents are ours
+      --> autoheal.yml:19:12
+       |
+    19 |   webhook: {url: ftp://x}
+       |            ^^^^^^^^^^^^^^ give it a `secret`
+
+    error: this is not a web address
+      --> autoheal.yml:19:18
+       |
+    19 |   webhook: {url: ftp://x}
+       |                  ^^^^^^^ expected https://…
+
+    error: `username` and `password` belong together
+      --> autoheal.yml:20:38
+       |
+    20 |   alertmanager: {address: http://am, password: *, labels: {alertname: x, a-b: c}}
+       |                                      ^^^^^^^^ the other one is missing
+
+    warning: a secret is written into the configuration
+      --> autoheal.yml:20:48
+       |
+    20 |   alertmanager: {address: http://am, password: *, labels: {alertname: x, a-b: c}}
+       |                                                ^ use ${NAME} and the secrets file
+
+    error: `alertname` cannot be a label here
+      --> autoheal.yml:20:60
+       |
+    20 |   alertmanager: {address: http://am, password: *, labels: {alertname: x, a-b: c}}
+       |                                                            ^^^^^^^^^ expected a label's name, not alertname
+
+    error: `a-b` cannot be a label here
+      --> autoheal.yml:20:74
+       |
+    20 |   alertmanager: {address: http://am, password: *, labels: {alertname: x, a-b: c}}
+       |                                                                          ^^^ expected a label's name, not alertname
+
+    error: `grafana` needs `address`
+      --> autoheal.yml:21:12
+       |
+    21 |   grafana: {}
+       |            ^^ `address` is missing
+
+    error: `grafana` needs `token`
+      --> autoheal.yml:21:12
+       |
+    21 |   grafana: {}
+       |            ^^ `token` is missing
     "#);
 }

@@ -1,0 +1,112 @@
+//! Alertmanager as a receiver: an alert `AutohealNeedsHuman`, so that whatever pages people today pages them for this too.
+//! It fires when a human is needed and resolves when the heal ends well after all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use super::answer::Redactor;
+use super::http::HttpClient;
+use super::message::{Pages, Story, text::line};
+use super::{BuildError, Notifier, NotifyError, Receipt};
+use crate::domain::message::Message;
+use crate::secret::Secret;
+use crate::store::Outgoing;
+use crate::tls::ClientTls;
+
+/// The alert's name.
+const ALERT: &str = "AutohealNeedsHuman";
+/// How long the alert fires when nothing says that it is over.
+const LIFE: Duration = Duration::from_hours(4);
+/// Longest value of a label or an annotation.
+const MAX_VALUE: usize = 500;
+
+/// How Alertmanager is reached.
+#[derive(Debug, Clone)]
+pub struct AlertmanagerSettings {
+    /// Its address, without `/api/v2`.
+    pub address: Url,
+    /// Who we are there: user and password.
+    pub credentials: Option<(String, Secret)>,
+    /// Labels beside `alertname`, `rule` and `target`.
+    pub labels: BTreeMap<String, String>,
+    /// TLS options.
+    pub tls: ClientTls,
+}
+
+/// Posts to one Alertmanager.
+pub struct AlertmanagerNotifier {
+    http: HttpClient,
+    url: Url,
+    settings: AlertmanagerSettings,
+    pages: Pages,
+}
+
+impl AlertmanagerNotifier {
+    /// Builds the client; nothing is sent.
+    ///
+    /// # Errors
+    /// A TLS file cannot be used, or the machine trusts no authority.
+    pub fn new(settings: &AlertmanagerSettings, pages: Pages) -> Result<Self, BuildError> {
+        let secrets = settings.credentials.iter().map(|(_, password)| password.expose());
+        let http = HttpClient::new("Alertmanager", &settings.address, &settings.tls, Redactor::new(secrets))?;
+        let mut url = settings.address.clone();
+        url.set_path(&format!("{}/api/v2/alerts", url.path().trim_end_matches('/')));
+        Ok(Self { http, url, settings: settings.clone(), pages })
+    }
+
+    /// The labels are the alert's identity: the same when it fires and when it resolves.
+    fn alert(&self, message: &Message) -> Value {
+        let heal = &message.heal;
+        let mut labels = BTreeMap::from([
+            ("severity".to_owned(), "critical".to_owned()),
+            ("rule".to_owned(), line(&heal.rule, MAX_VALUE)),
+            ("target".to_owned(), line(heal.target.as_str(), MAX_VALUE)),
+        ]);
+        labels.extend(self.settings.labels.clone());
+        labels.insert("alertname".to_owned(), ALERT.to_owned());
+        let story = Story::full(message, &self.pages);
+        let mut annotations = BTreeMap::from([
+            ("summary", story.headline),
+            ("description", line(&heal.description, MAX_VALUE)),
+            ("runbook_url", line(&heal.runbook, MAX_VALUE)),
+            ("heal", story.heal),
+        ]);
+        annotations.retain(|_, text| !text.is_empty());
+        let ends_at = if message.kind.needs_human() { message.at + LIFE } else { message.at };
+        let url = story.buttons.into_iter().find(|button| button.id == "heal").map(|button| button.url);
+        json!({
+            "labels": labels,
+            "annotations": annotations,
+            "startsAt": heal.created_at,
+            "endsAt": ends_at,
+            "generatorURL": url.unwrap_or_default(),
+        })
+    }
+}
+
+#[async_trait]
+impl Notifier for AlertmanagerNotifier {
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
+        let message = &outgoing.message;
+        let fires = message.kind.needs_human();
+        if !fires && outgoing.memory.is_none() {
+            return Ok(Receipt::from("nobody was called, so nobody is told that it is over"));
+        }
+        let body = json!([self.alert(message)]).to_string();
+        let mut request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        if let Some((user, password)) = &self.settings.credentials {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        let answer = self.http.send(request.body(body)).await?;
+        if !answer.status.is_success() {
+            return Err(self.http.refused(&answer, &answer.body));
+        }
+        let said = format!("{}: {ALERT} {}", answer.status.as_u16(), if fires { "fires" } else { "resolves" });
+        Ok(Receipt { said, memory: fires.then(|| json!({ "fires": true })) })
+    }
+}
