@@ -3,7 +3,6 @@
 
 mod reload;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use crate::engine::reconcile::Reconciliation;
 use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
 use crate::notify::message::Pages;
-use crate::notify::{self, Notifier};
+use crate::notify::{self, Carriers};
 use crate::store::Store;
 use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
 use crate::telemetry::Metrics;
@@ -163,7 +162,7 @@ async fn drain(loops: &mut Loops, engine: &Engine, stop_courier: &CancellationTo
 struct Built {
     loaded: Loaded,
     equipment: Equipment,
-    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    notifiers: Carriers,
 }
 
 fn build(
@@ -211,7 +210,7 @@ fn on_delivery(metrics: Arc<Metrics>) -> OnDelivery {
 #[derive(Default)]
 struct Effects {
     actions: Option<Actions>,
-    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    notifiers: Carriers,
     evidence: Option<Arc<Evidence>>,
     alertmanager: Option<AlertmanagerAsker>,
 }
@@ -225,6 +224,8 @@ fn effects(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> a
     })?;
     let evidence = Evidence::new(&config.docker_hosts, config.prometheus.as_ref(), Arc::clone(clock))?;
     let alertmanager = config.alertmanager.as_ref().map(AlertmanagerAsker::new).transpose().context("alertmanager")?;
+    let fallback = config.fallback_receiver.as_ref().and_then(|name| notify::channels(&config.receivers).remove(name));
+    let notifiers = Carriers { notifiers, fallback: fallback.unwrap_or_default() };
     Ok(Effects { actions: Some(actions), notifiers, evidence: Some(Arc::new(evidence)), alertmanager })
 }
 

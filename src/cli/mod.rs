@@ -5,6 +5,7 @@ pub mod entrypoint;
 mod heals;
 mod healthcheck;
 mod manual;
+mod notify;
 pub mod output;
 mod plan;
 mod remote;
@@ -94,6 +95,8 @@ enum Verb {
     Plan(plan::PlanArgs),
     /// Run rule tests (*.test.yml) on virtual time; exit 1 if one fails, 2 if a file is wrong
     Test(test::TestArgs),
+    /// Try a receiver, or look at what it would be sent
+    Notify(notify::NotifyArgs),
     /// Heals of a running daemon: list, show, approve, deny, cancel, reset
     Heals(Box<heals::HealsArgs>),
     /// Stop a running daemon from starting anything new, for a while
@@ -185,6 +188,7 @@ pub fn main() -> ExitCode {
         Verb::Serve => serve::run(&flags),
         Verb::Check(args) => check(&flags, &args),
         Verb::Plan(args) => plan::run(&flags, &args),
+        Verb::Notify(args) => notify::run(&flags, &args),
         Verb::Heals(args) => heals::run(*args),
         Verb::Pause(args) => heals::pause(args),
         Verb::Resume(args) => heals::resume(&args),

@@ -1,7 +1,7 @@
 //! `autoheal plan FILE`: what would be done for a webhook payload. Reads, decides, prints; changes nothing.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -38,7 +38,7 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
         Err(exit) => return exit,
     };
     let name = args.file.display();
-    let body = match read(args) {
+    let body = match read(&args.file) {
         Ok(body) => body,
         Err(error) => {
             eprintln!("autoheal: {name} cannot be read: {error}");
@@ -61,13 +61,14 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
     }
 }
 
-fn read(args: &PlanArgs) -> io::Result<Vec<u8>> {
+/// A payload's bytes, within the limit.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     let limit = MAX_PAYLOAD_BYTES + 1;
-    let length = if args.file.as_os_str() == "-" {
+    let length = if file.as_os_str() == "-" {
         io::stdin().lock().take(limit).read_to_end(&mut body)?
     } else {
-        std::fs::File::open(&args.file)?.take(limit).read_to_end(&mut body)?
+        std::fs::File::open(file)?.take(limit).read_to_end(&mut body)?
     };
     if length as u64 > MAX_PAYLOAD_BYTES {
         return Err(io::Error::other(format!("larger than {MAX_PAYLOAD_BYTES} bytes")));

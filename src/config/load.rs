@@ -112,6 +112,8 @@ impl Loader<'_> {
             .default_receivers
             .map_or_else(Vec::new, |(file, node)| sections.receiver_names.known_list(&self.reader(file), node));
         sections.awx.finish(self.problems);
+        let fallback_receiver =
+            sections.fallback_receiver.and_then(|(file, node)| sections.receiver_names.known(&self.reader(file), node));
         let rules = self.load_rules(&sections, &default_receivers, incomplete);
         if self.options.lint {
             lint::secrets(&documents, &Findings(self.problems));
@@ -135,6 +137,7 @@ impl Loader<'_> {
             web_file: self.web_file(),
             receivers: sections.receivers,
             default_receivers,
+            fallback_receiver,
             history: sections.history,
             alertmanager: sections.alertmanager,
             prometheus: sections.prometheus,

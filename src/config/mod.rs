@@ -84,6 +84,8 @@ pub struct Config {
     pub receivers: Vec<ReceiverSettings>,
     /// Who is told when nobody else is named.
     pub default_receivers: Vec<String>,
+    /// Who is told what another receiver will never take.
+    pub fallback_receiver: Option<String>,
     /// How long ended heals are kept.
     pub history: Duration,
     /// Whom alerts are compared with.

@@ -133,13 +133,7 @@ fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<NotifierSettings> {
 }
 
 fn read_slack_bot(reader: &Reader<'_>, slack: &Mapping<'_>) -> Option<SlackBotSettings> {
-    let token = slack.get("botToken").and_then(|node| {
-        let token = reader.secret(node)?;
-        if !token.expose().starts_with("xox") {
-            reader.warning(&node.span, "this does not look like a bot token", "Slack's begin with xoxb-");
-        }
-        Some(token)
-    });
+    let token = slack.get("botToken").and_then(|node| reader.secret(node));
     let channel = reader.require(slack, "channel", "`slack` with `botToken`").and_then(|node| {
         let channel = reader.word(node, "the channel")?.trim();
         let is_name = channel.strip_prefix('#').is_some_and(|name| !name.is_empty() && !name.contains(' '));

@@ -29,6 +29,7 @@ const CONFIGURATION: Schema = Schema {
         "web",
         "receivers",
         "defaultReceivers",
+        "fallbackReceiver",
         "history",
         "rules",
         "awx",
@@ -73,6 +74,7 @@ pub(super) struct Sections<'n> {
     pub receiver_names: Names,
     /// Read once all receivers are known.
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
+    pub fallback_receiver: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub history: Duration,
     pub time_intervals: TimeIntervals,
     pub alertmanager: Option<Endpoint>,
@@ -98,6 +100,7 @@ impl<'n> Sections<'n> {
             receivers: Vec::new(),
             receiver_names: Names::new("receiver"),
             default_receivers: None,
+            fallback_receiver: None,
             history: 90 * DAY,
             time_intervals: TimeIntervals::new(),
             alertmanager: None,
@@ -151,6 +154,7 @@ impl<'n> Sections<'n> {
         if let Some(history) = top.get("history").and_then(|node| reader.duration(node, DAY..=36500 * DAY)) {
             self.history = history;
         }
+        self.fallback_receiver = top.get("fallbackReceiver").map(|node| (file, node)).or(self.fallback_receiver);
         self.default_receivers = top.get("defaultReceivers").map(|node| (file, node)).or(self.default_receivers);
         self.rules.extend(top.get("rules").map(|node| (file, node)));
     }

@@ -12,7 +12,7 @@
 
 mod lane;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
 use crate::domain::{Timestamp, elapsed};
-use crate::notify::{Notifier, NotifyError, Receipt};
+use crate::notify::{Carriers, NotifyError, Receipt};
 use crate::store::{DeliveryResult, Outgoing, Store, StoreError};
 use lane::{Lane, Next, backoff};
 
@@ -70,7 +70,7 @@ impl Delivery {
 pub type OnDelivery = Arc<dyn Fn(&str, Delivery) + Send + Sync>;
 
 /// The notifier of every channel, by the channel's name; a reload replaces all of them at once.
-pub type Notifiers = Arc<ArcSwap<BTreeMap<String, Arc<dyn Notifier>>>>;
+pub type Notifiers = Arc<ArcSwap<Carriers>>;
 
 /// Carries messages from the outbox to their channels.
 pub struct Courier {
@@ -159,7 +159,8 @@ impl Round {
             let is_full = claimed.len() == BATCH as usize;
             let mut is_news = false;
             for outgoing in claimed {
-                let pace = || self.courier.notifiers.load().get(&outgoing.channel).map(|notifier| notifier.pace());
+                let pace =
+                    || self.courier.notifiers.load().notifiers.get(&outgoing.channel).map(|notifier| notifier.pace());
                 let lane = self.lanes.entry(outgoing.channel.clone());
                 is_news |= lane.or_insert_with(|| Lane::new(pace().unwrap_or_default())).push(outgoing);
             }
@@ -206,7 +207,10 @@ impl Courier {
         let mut pause = None;
         let mut results = Vec::new();
         for outgoing in outgoings {
-            let (result, asked) = judge(&outgoing, failures, answer.clone(), answered_at);
+            let (mut result, asked) = judge(&outgoing, failures, answer.clone(), answered_at);
+            if let DeliveryResult::Dead { forward_to, .. } = &mut result {
+                *forward_to = self.stand_ins(&outgoing);
+            }
             log(&outgoing, &result);
             pause = pause.max(asked);
             results.push((outgoing, result));
@@ -224,9 +228,20 @@ impl Courier {
         Settled { results, pause, answered_at }
     }
 
+    /// The fallback receiver's channels, unless the message is for one of them already.
+    fn stand_ins(&self, outgoing: &Outgoing) -> Vec<String> {
+        let carriers = self.notifiers.load();
+        if carriers.fallback.iter().any(|channel| channel.name == outgoing.channel) {
+            return Vec::new();
+        }
+        let wanting = carriers.fallback.iter().filter(|channel| channel.audience.wants(outgoing.message.kind));
+        wanting.map(|channel| channel.name.clone()).collect()
+    }
+
     async fn send(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
-        let notifiers = self.notifiers.load();
-        let Some(notifier) = outgoings.first().and_then(|outgoing| notifiers.get(&outgoing.channel)).map(Arc::clone)
+        let carriers = self.notifiers.load();
+        let Some(notifier) =
+            outgoings.first().and_then(|outgoing| carriers.notifiers.get(&outgoing.channel)).map(Arc::clone)
         else {
             let error = "the configuration has no such channel any more".to_owned();
             return Err(NotifyError::Permanent { error });
@@ -276,8 +291,8 @@ fn log(outgoing: &Outgoing, result: &DeliveryResult) {
         DeliveryResult::Retry { at, error } => {
             warn!(%channel, %heal, kind, tries, error, again_at = %at, "message not delivered; trying again");
         }
-        DeliveryResult::Dead { error } => error!(
-            %channel, %heal, kind, tries, error,
+        DeliveryResult::Dead { error, forward_to } => error!(
+            %channel, %heal, kind, tries, error, told_instead = forward_to.join(", "),
             "message given up; check the receiver with `autoheal notify test` and read the heal with `autoheal heals show`"
         ),
     }
@@ -292,15 +307,19 @@ fn judge(
 ) -> (DeliveryResult, Option<Duration>) {
     match answer {
         Ok(Receipt { memory, .. }) => (DeliveryResult::Sent { memory }, None),
-        Err(NotifyError::Permanent { error }) => (DeliveryResult::Dead { error }, None),
+        Err(NotifyError::Permanent { error }) => (dead(error), None),
         Err(NotifyError::Retryable { error, after }) if elapsed(outgoing.created_at, now) >= MAX_AGE => {
-            (DeliveryResult::Dead { error: format!("not delivered within 24 hours, last: {error}") }, after)
+            (dead(format!("not delivered within 24 hours, last: {error}")), after)
         }
         Err(NotifyError::Retryable { error, after }) => {
             let wait = backoff(outgoing.id, failures.saturating_add(1)).max(after.unwrap_or_default());
             (DeliveryResult::Retry { at: now + wait, error }, after)
         }
     }
+}
+
+const fn dead(error: String) -> DeliveryResult {
+    DeliveryResult::Dead { error, forward_to: Vec::new() }
 }
 
 #[cfg(test)]
@@ -331,8 +350,8 @@ mod tests {
         let sample = outgoing(256, 1);
         assert!(matches!(judge(&sample, 99, down(None), at(day - 1)).0, DeliveryResult::Retry { .. }));
         let error = "not delivered within 24 hours, last: down".to_owned();
-        assert_eq!(judge(&sample, 99, down(None), at(day)).0, DeliveryResult::Dead { error });
+        assert_eq!(judge(&sample, 99, down(None), at(day)).0, dead(error));
         let never = Err(NotifyError::Permanent { error: "no_service".into() });
-        assert_eq!(judge(&sample, 0, never, at(0)).0, DeliveryResult::Dead { error: "no_service".into() });
+        assert_eq!(judge(&sample, 0, never, at(0)).0, dead("no_service".into()));
     }
 }

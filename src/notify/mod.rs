@@ -7,6 +7,7 @@ pub mod grafana;
 mod http;
 pub mod mailgun;
 pub mod message;
+pub mod sample;
 pub mod slack;
 pub mod slack_bot;
 pub mod webhook;
@@ -197,7 +198,7 @@ pub struct ReceiverSettings {
 impl ReceiverSettings {
     /// The integrations with their channels. A second integration of the same kind is numbered, because a channel's
     /// name is what the outbox remembers.
-    fn channels(&self) -> impl Iterator<Item = (Channel, &NotifierSettings)> {
+    pub fn channels(&self) -> impl Iterator<Item = (Channel, &NotifierSettings)> {
         self.integrations.iter().enumerate().map(|(index, integration)| {
             let kind = integration.name();
             let earlier = self.integrations[..index].iter().filter(|earlier| earlier.name() == kind).count();
@@ -216,6 +217,15 @@ impl ReceiverSettings {
 pub fn channels(receivers: &[ReceiverSettings]) -> BTreeMap<String, Vec<Channel>> {
     let of = |receiver: &ReceiverSettings| receiver.channels().map(|(channel, _)| channel).collect();
     receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
+}
+
+/// Whoever carries messages, and who stands in for a channel that will never take one.
+#[derive(Default)]
+pub struct Carriers {
+    /// By channel name.
+    pub notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    /// The fallback receiver's channels.
+    pub fallback: Vec<Channel>,
 }
 
 /// Builds the notifier of every channel, by channel name; `pages` is where messages lead to.

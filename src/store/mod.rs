@@ -134,6 +134,8 @@ pub enum DeliveryResult {
     Dead {
         /// What the other side said.
         error: String,
+        /// Channels that are told in its place.
+        forward_to: Vec<String>,
     },
 }
 

@@ -16,7 +16,7 @@ use autoheal::engine::deliver::{Courier, Delivery};
 use autoheal::notify::message::Pages;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
 use autoheal::notify::slack_bot::{SlackBotNotifier, SlackBotSettings};
-use autoheal::notify::{Notifier, NotifyError, Receipt};
+use autoheal::notify::{Carriers, Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::sqlite::{Options, SqliteStore};
 use autoheal::store::{OutboxCounts, Outgoing, Store};
@@ -95,12 +95,15 @@ impl Bench {
     ) -> Self {
         let store = Arc::new(SqliteStore::in_memory(Options::default()).unwrap());
         let wake = Arc::new(Notify::new());
+        let notifiers: BTreeMap<_, _> =
+            notifiers.into_iter().map(|(name, notifier)| (name.to_owned(), notifier)).collect();
+        // In these tests the receiver of this name stands in for the others.
+        let names = notifiers.keys().filter(|name| name.starts_with("fallback/"));
+        let fallback = names.map(|name| Channel { name: name.clone(), audience: Audience::Everything }).collect();
         let (sender, results) = mpsc::unbounded_channel();
         let courier = Courier::new(
             Arc::clone(&store) as Arc<dyn Store>,
-            Arc::new(ArcSwap::from_pointee(
-                notifiers.into_iter().map(|(name, notifier)| (name.to_owned(), notifier)).collect(),
-            )),
+            Arc::new(ArcSwap::from_pointee(Carriers { notifiers, fallback })),
             Arc::clone(&clock),
             Arc::clone(&wake),
             Arc::new(move |channel, told| drop(sender.send((channel.to_owned(), told)))),
@@ -199,6 +202,29 @@ async fn what_will_never_arrive_is_given_up_at_once_and_kept() {
     let dead = |channel: &str| (channel.to_owned(), Delivery::Dead);
     assert_eq!(results, [dead("on-call/removed"), dead("on-call/slack")]);
     assert_eq!(bench.end().await, OutboxCounts { waiting: 0, dead: 2 });
+}
+
+#[tokio::test]
+async fn what_a_receiver_will_never_take_goes_to_the_fallback_receiver_and_no_further() {
+    let never = || Err(NotifyError::Permanent { error: "no_service".to_owned() });
+    let (slack, _seen) = told(vec![never(), never()]);
+    let (stand_in, mut seen) = told(vec![Ok("ok".into()), never()]);
+    let mut bench = Bench::start([("on-call/slack", slack), ("fallback/email", stand_in)]);
+    // Answers are given from the end: the first one the stand-in gets is refused.
+    bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
+    let result = |channel: &str, delivery| (channel.to_owned(), delivery);
+    assert_eq!(bench.result().await, result("on-call/slack", Delivery::Dead));
+    bench.wake.notify_one();
+    assert_eq!(bench.result().await, result("fallback/email", Delivery::Dead));
+    let refused = next(&mut seen).await;
+    bench.tell(2, &["on-call/slack"], MessageKind::Firing).await;
+    assert_eq!(bench.result().await, result("on-call/slack", Delivery::Dead));
+    bench.wake.notify_one();
+    assert_eq!(bench.result().await, result("fallback/email", Delivery::Sent));
+    let taken = next(&mut seen).await;
+    assert_ne!(refused.message.heal.id, taken.message.heal.id);
+    assert_eq!(taken.message.kind, MessageKind::Firing);
+    assert_eq!(bench.end().await, OutboxCounts { waiting: 0, dead: 3 });
 }
 
 #[tokio::test]

@@ -251,7 +251,7 @@ async fn a_claim_lapses_and_results_stay(place: &dyn Place) {
     store.message_result(again[1].id, DeliveryResult::Sent { memory: None }, at(MINUTE)).await.unwrap();
     let (none, next) = store.claim_messages(10, at(4 * MINUTE)).await.unwrap();
     assert_eq!((none.len(), next), (0, Some(at(5 * MINUTE))));
-    let dead = DeliveryResult::Dead { error: "no such channel".to_owned() };
+    let dead = DeliveryResult::Dead { error: "no such channel".to_owned(), forward_to: Vec::new() };
     store.message_result(again[0].id, dead, at(5 * MINUTE)).await.unwrap();
     store.message_result(again[0].id, DeliveryResult::Sent { memory: None }, at(5 * MINUTE)).await.unwrap();
     assert_eq!(store.outbox_counts().await.unwrap(), OutboxCounts { waiting: 0, dead: 1 });

@@ -31,12 +31,18 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// For readers who like it dark. Programs that throw this away show the light colours, which are inline.
+const DARK: &str = "<style>@media (prefers-color-scheme:dark){\
+.page{background:#121212!important;color:#e6e6e6!important}\
+.card{background:#1e1e1e!important;border-color:#333!important}\
+.text a{color:#8ab4f8!important}hr{border-color:#333!important}}</style>";
 const BODY: &str =
-    "margin:0;padding:20px;background:#f6f6f6;font:14px/1.6 'Helvetica Neue',Helvetica,Arial,sans-serif;color:#222";
-const CARD: &str = "max-width:600px;margin:0 auto;background:#fff;border:1px solid #e9e9e9;border-radius:3px";
+    "margin:0;padding:12px;background:#f6f6f6;font:14px/1.6 'Helvetica Neue',Helvetica,Arial,sans-serif;color:#222";
+const CARD: &str =
+    "overflow-wrap:anywhere;max-width:600px;margin:0 auto;background:#fff;border:1px solid #e9e9e9;border-radius:3px";
 const BAR: &str = "padding:20px;color:#fff;font-size:16px;font-weight:500;border-radius:3px 3px 0 0";
 const CELL: &str = "padding:2px 12px 2px 0;vertical-align:top";
-const BUTTON: &str = "display:inline-block;padding:10px 20px;color:#fff;background:#348eda;border-radius:5px;text-decoration:none;font-weight:bold";
+const BUTTON: &str = "display:inline-block;margin:0 8px 8px 0;padding:10px 20px;color:#fff!important;background:#348eda;border-radius:5px;text-decoration:none;font-weight:bold";
 
 fn page(story: &Story) -> String {
     let colour = match story.tone {
@@ -50,11 +56,16 @@ fn page(story: &Story) -> String {
         out.push('\n');
     };
     put("<!DOCTYPE html>");
-    put("<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">");
+    put("<html lang=\"en\"><head><meta charset=\"utf-8\">");
+    put("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
+    put(
+        "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"supported-color-schemes\" content=\"light dark\">",
+    );
+    put(DARK);
     put(&format!("<title>{}</title></head>", escape(&story.subject)));
-    put(&format!("<body style=\"{BODY}\"><div style=\"{CARD}\">"));
+    put(&format!("<body class=\"page\" style=\"{BODY}\"><div class=\"card\" style=\"{CARD}\">"));
     put(&format!("<div style=\"{BAR};background:{colour}\">{}</div>", escape(&story.headline)));
-    put("<div style=\"padding:20px\">");
+    put("<div class=\"text\" style=\"padding:16px\">");
     if !story.buttons.is_empty() {
         let button =
             |button: &Button| format!("<a href=\"{}\" style=\"{BUTTON}\">{}</a>", escape(&button.url), button.text);

@@ -215,8 +215,8 @@ impl Store for SqliteStore {
         self.write(move |session| session.claim_messages(limit, now)).await
     }
 
-    async fn message_result(&self, id: Uuid, result: DeliveryResult, _now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |session| session.message_result(id, &result)).await
+    async fn message_result(&self, id: Uuid, result: DeliveryResult, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |session| session.message_result(id, &result, now)).await
     }
 
     async fn heals(&self, query: HealQuery) -> Result<Vec<Heal>, StoreError> {

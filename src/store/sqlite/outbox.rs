@@ -94,7 +94,7 @@ impl Session {
     }
 
     /// Records what became of a delivery. A result for a message that has been settled already changes nothing.
-    pub(super) fn message_result(&self, id: Uuid, result: &DeliveryResult) -> Result<(), StoreError> {
+    pub(super) fn message_result(&self, id: Uuid, result: &DeliveryResult, now: Timestamp) -> Result<(), StoreError> {
         let id = id_text(id);
         match result {
             DeliveryResult::Sent { memory } => {
@@ -115,10 +115,21 @@ impl Session {
                 "UPDATE outbox SET due_at = ?2, claimed_by = NULL, last_error = ?3 WHERE id = ?1 AND status = 'waiting'",
                 params![id, millis_up(*at), error],
             )?,
-            DeliveryResult::Dead { error } => self.execute(
-                "UPDATE outbox SET status = 'dead', last_error = ?2 WHERE id = ?1 AND status = 'waiting'",
-                params![id, error],
-            )?,
+            DeliveryResult::Dead { error, forward_to } => {
+                let dead = self.execute(
+                    "UPDATE outbox SET status = 'dead', last_error = ?2 WHERE id = ?1 AND status = 'waiting'",
+                    params![id, error],
+                )?;
+                // With the same stroke, so that a message that nobody takes is never without somebody who is told.
+                for channel in forward_to.iter().filter(|_| dead > 0) {
+                    self.execute(
+                        "INSERT INTO outbox (id, heal, channel, kind, doc, created_at, due_at)
+                         SELECT ?2, heal, ?3, kind, doc, ?4, ?4 FROM outbox WHERE id = ?1",
+                        params![id, id_text(self.fresh_id(now)), channel, millis(now)],
+                    )?;
+                }
+                dead
+            }
         };
         Ok(())
     }

@@ -106,6 +106,7 @@ receivers:
     password: "${SMTP_PASSWORD}"
     tls: {caFile: ca.pem}
 defaultReceivers: [on-call]
+fallbackReceiver: on-call
 history: 30d
 "#;
 
@@ -145,6 +146,7 @@ fn every_key_arrives() {
     assert_eq!(config.web.listen_address.to_string(), "0.0.0.0:9100");
     assert_eq!(config.web.bearer_tokens[0].expose(), "b");
     assert_eq!(config.history, Duration::from_hours(30 * 24));
+    assert_eq!(config.fallback_receiver.as_deref(), Some("on-call"));
     let [NotifierSettings::Slack(slack), NotifierSettings::Email(email)] = config.receivers[0].integrations.as_slice()
     else {
         panic!("{:?}", config.receivers);

@@ -282,12 +282,6 @@ timeIntervals: {}
     12 |   slack: {webhookUrl: "**********************************${SLACK_TOKEM}", botToken: *******}
        |                                                                                     ^^^^^^^ use ${NAME} and the secrets file
 
-    warning: this does not look like a bot token
-      --> autoheal.yml:12:85
-       |
-    12 |   slack: {webhookUrl: "**********************************${SLACK_TOKEM}", botToken: *******}
-       |                                                                                     ^^^^^^^ Slack's begin with xoxb-
-
     error: this is not a mail address such as oncall@example.com or On Call <oncall@example.com>
       --> autoheal.yml:13:16
        |

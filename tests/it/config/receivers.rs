@@ -154,12 +154,6 @@ rules: []
     12 |   slack: {botToken: ***********, channel: on call}
        |                     ^^^^^^^^^^^ use ${NAME} and the secrets file
 
-    warning: this does not look like a bot token
-      --> autoheal.yml:12:21
-       |
-    12 |   slack: {botToken: ***********, channel: on call}
-       |                     ^^^^^^^^^^^ Slack's begin with xoxb-
-
     error: this is not a channel
       --> autoheal.yml:12:43
        |
@@ -196,7 +190,7 @@ rules: []
     16 |   slack: {channel: '#on-call'}
        |           ^^^^^^^ only a `botToken` posts to a `channel` of your choice
 
-    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or all or ends or needs_human, found "heeled"
+    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or storm or all or ends or needs_human, found "heeled"
       --> autoheal.yml:18:21
        |
     18 |   events: [started, heeled]
