@@ -193,7 +193,10 @@ fn shipped_files_pass_a_strict_check() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = place(&[(
         "secrets",
-        &std::fs::read_to_string(root.join("secrets.example")).unwrap().replace('=', "=https://example.com/"),
+        &std::fs::read_to_string(root.join("secrets.example"))
+            .unwrap()
+            .replace('=', "=https://example.com/")
+            .replace("BOT_TOKEN=https://example.com/", "BOT_TOKEN=xoxb-"),
     )]);
     let mut options = options(directory.path());
     options.working_dir = root.to_owned();
