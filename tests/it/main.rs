@@ -31,6 +31,7 @@ mod reload;
 mod rule_test;
 mod schema;
 mod secrets;
+mod simulation;
 mod store_contract;
 mod store_sqlite;
 mod storm;
