@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{self, Format};
-use crate::config::{Config, Diagnostics, LoadOptions, Severity, sort_paths};
+use crate::config::{Config, DIFFERENCES, Diagnostics, LoadOptions, Severity, sort_paths};
 
 /// What to check and how to tell.
 #[derive(Debug, Clone, Default, Args)]
@@ -39,13 +39,17 @@ pub fn run(mut options: LoadOptions, args: &CheckArgs, color: bool, out: &mut dy
         }
     }
     let (problems, loaded) = match Config::load(&options) {
-        Ok((config, warnings)) => (warnings, Some(summary(&config))),
+        Ok((config, warnings)) => (warnings, Some((summary(&config), config.has_ancestors_rules))),
         Err(problems) => (problems, None),
     };
     output::write(&problems, args.output, color, out)?;
     if args.output == Format::Text {
-        let verdict = loaded.as_deref().unwrap_or("check failed");
+        let verdict = loaded.as_ref().map_or("check failed", |(summary, _)| summary.as_str());
         writeln!(out, "{verdict}{}", and_counts(&problems))?;
+        if let Some((_, true)) = loaded {
+            writeln!(out, "\nSome rules are written as for openshift/autoheal. On purpose it is different here:")?;
+            DIFFERENCES.iter().try_for_each(|difference| writeln!(out, "- {difference}"))?;
+        }
     }
     Ok(loaded.is_some() && !(args.strict && problems.count(Severity::Warning) > 0))
 }

@@ -141,6 +141,7 @@ impl Loader<'_> {
             history: sections.history,
             alertmanager: sections.alertmanager,
             prometheus: sections.prometheus,
+            has_ancestors_rules: sections.is_ancestors.get(),
         })
     }
 
@@ -204,6 +205,7 @@ impl Loader<'_> {
         let documents = self.read_all(self.rule_paths(sections, incomplete));
         let around = Surroundings {
             hosts: &sections.host_names,
+            is_ancestors: &sections.is_ancestors,
             awx: &sections.awx,
             receivers: &sections.receiver_names,
             default_receivers,

@@ -5,6 +5,7 @@
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
 //! `rules` with `steps` and `verify`, `endpoint`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
+mod ancestor;
 mod awx;
 mod awx_job;
 mod diagnostic;
@@ -52,6 +53,7 @@ use crate::tls::server::ServerTls;
 use crate::token::Token;
 use crate::verify::Endpoint;
 
+pub use self::ancestor::DIFFERENCES;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
 pub use self::rule_tests::{
@@ -92,6 +94,8 @@ pub struct Config {
     pub alertmanager: Option<Endpoint>,
     /// Where `PromQL` is asked.
     pub prometheus: Option<Endpoint>,
+    /// Whether a rule is written as for openshift/autoheal, so that people should know [`DIFFERENCES`].
+    pub has_ancestors_rules: bool,
 }
 
 impl Config {

@@ -1,7 +1,9 @@
 //! `rules:` — heal rules, checked and compiled.
 
+use std::cell::Cell;
 use std::time::Duration;
 
+use super::ancestor;
 use super::awx::AwxSection;
 use super::names::Names;
 use super::precautions;
@@ -49,7 +51,19 @@ const RULE: Schema = Schema {
 };
 const METADATA: Schema = Schema {
     what: "`metadata`",
-    keys: &["name", "description", "runbook", "namespace"],
+    keys: &[
+        "name",
+        "description",
+        "runbook",
+        "namespace",
+        "resourceVersion",
+        "labels",
+        "annotations",
+        "uid",
+        "generation",
+        "creationTimestamp",
+        "selfLink",
+    ],
     unsupported: &[],
     strict: true,
 };
@@ -67,6 +81,8 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 pub(super) struct Surroundings<'a> {
     /// Docker hosts.
     pub hosts: &'a Names,
+    /// Set when a rule is written as for the ancestor.
+    pub is_ancestors: &'a Cell<bool>,
     /// AWX servers.
     pub awx: &'a AwxSection,
     /// Receivers.
@@ -99,6 +115,9 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     let selector = read_selector(reader, &rule);
     // A mistyped key or pattern may be the very part that seems to be missing.
     let is_whole = reader.problem_count() == before;
+    if ancestor::MARKS.iter().any(|key| rule.key_span(key).is_some()) {
+        around.is_ancestors.set(true);
+    }
     check_type(reader, &rule);
     let metadata = read_metadata(reader, &rule, names);
     let continue_matching = rule.get("continue").and_then(|node| reader.boolean(node)).unwrap_or(true);
@@ -159,12 +178,15 @@ struct Metadata {
 fn read_metadata(reader: &Reader<'_>, rule: &Mapping<'_>, names: &mut Names) -> Option<Metadata> {
     let metadata = reader.require(rule, "metadata", RULE.what)?;
     let metadata = reader.mapping(metadata, &METADATA)?;
-    if let Some(span) = metadata.key_span("namespace") {
-        reader.warning(
-            span,
-            "`namespace` is not used by this version",
-            "it says where batch jobs run, which are not supported",
-        );
+    // What Kubernetes keeps beside a name; the ancestor reads it, and only two of its own keys ever mattered.
+    for key in metadata.keys().filter(|key| !["name", "description", "runbook"].contains(key)) {
+        if let Some(span) = metadata.key_span(key).filter(|_| METADATA.keys.contains(&key)) {
+            reader.warning(
+                span,
+                format!("`{key}` is not used by this version"),
+                "it means something to Kubernetes only",
+            );
+        }
     }
     let name = reader.require(&metadata, "name", METADATA.what).and_then(|node| names.claim(reader, node));
     let description = metadata.get("description").and_then(|node| reader.plain(node)).unwrap_or_default();

@@ -11,6 +11,7 @@ use autoheal::notify::NotifierSettings;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
+mod ancestor;
 mod awx;
 mod precautions;
 mod problems;
