@@ -151,7 +151,8 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    use tokio::task::JoinSet;
+    use futures_util::stream::FuturesUnordered;
+    use futures_util::{FutureExt, StreamExt};
     use uuid::Uuid;
 
     use super::*;
@@ -178,33 +179,47 @@ mod tests {
             has_begun.send(()).unwrap();
             finished.recv().map_err(io::Error::other)
         };
-        let queue = Arc::new(queue(Box::new(sync)));
+        let queue = queue(Box::new(sync));
         let (writes_first, writes_second) = (Gate::default(), Gate::default());
-        let mut callers = JoinSet::new();
-        for gate in [&writes_first, &writes_second] {
-            let (queue, gate) = (Arc::clone(&queue), gate.clone());
-            let work = move |session: &mut Session| {
+        let submit = |gate: &Gate| {
+            let gate = gate.clone();
+            queue.submit(Share::Own, move |session: &mut Session| {
                 gate.pass();
                 write(session)
-            };
-            callers.spawn(async move { queue.submit(Share::Own, work).await });
-            // The second one is queued only when the first one is being written, so that it waits behind its commit.
+            })
+        };
+        let mut callers = FuturesUnordered::from_iter([submit(&writes_first).boxed()]);
+        // Asked once, a caller has queued its work. The second one does so when the first one's is being written, and so
+        // waits behind its commit.
+        assert!(callers.next().now_or_never().is_none());
+        blocking({
             let first = writes_first.clone();
-            tokio::task::spawn_blocking(move || first.wait_until_reached()).await.unwrap();
-        }
+            move || first.wait_until_reached()
+        })
+        .await;
+        callers.push(submit(&writes_second).boxed());
+        assert!(callers.next().now_or_never().is_none());
         writes_first.open();
-        tokio::task::spawn_blocking(move || began.recv().unwrap()).await.unwrap();
+        blocking(move || began.recv().unwrap()).await;
         // The first commit is being synced, and the second one is being written all the same.
-        let second = writes_second.clone();
-        tokio::task::spawn_blocking(move || second.wait_until_reached()).await.unwrap();
+        blocking({
+            let second = writes_second.clone();
+            move || second.wait_until_reached()
+        })
+        .await;
         writes_second.open();
-        let early = tokio::time::timeout(Duration::from_millis(100), callers.join_next()).await;
+        let early = tokio::time::timeout(Duration::from_millis(100), callers.next()).await;
         assert!(early.is_err(), "answered before the sync: {early:?}");
         finish.send(()).unwrap();
         finish.send(()).unwrap();
-        assert!(callers.join_next().await.unwrap().unwrap().is_ok());
-        assert!(callers.join_next().await.unwrap().unwrap().is_ok());
+        assert!(callers.next().await.unwrap().is_ok());
+        assert!(callers.next().await.unwrap().is_ok());
+        drop(callers);
         queue.close().await;
+    }
+
+    async fn blocking(work: impl FnOnce() + Send + 'static) {
+        tokio::task::spawn_blocking(work).await.unwrap();
     }
 
     /// Where the writer stops until it is let through.
