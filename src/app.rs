@@ -89,6 +89,7 @@ pub async fn run_on(
         ids: Ids::time_ordered(Arc::clone(&clock)),
         metrics: Arc::clone(&metrics),
         wake: Arc::clone(&wake.heals),
+        jobs: Arc::clone(&wake.jobs),
         reloads,
         identity,
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::online;
 use super::output::{self, Format};
 use crate::config::{Config, DIFFERENCES, Diagnostics, LoadOptions, Severity, sort_paths};
 
@@ -19,6 +20,9 @@ pub struct CheckArgs {
     /// Fail on warnings, too
     #[arg(long)]
     pub strict: bool,
+    /// Also ask the AWX servers whether they are there and would take what the rules send; launches nothing
+    #[arg(long)]
+    pub online: bool,
 }
 
 /// Checks the configuration that `options` describe, or the paths (configuration files, files of rules, or directories of
@@ -39,19 +43,27 @@ pub fn run(mut options: LoadOptions, args: &CheckArgs, color: bool, out: &mut dy
         }
     }
     let (problems, loaded) = match Config::load(&options) {
-        Ok((config, warnings)) => (warnings, Some((summary(&config), config.has_ancestors_rules))),
+        Ok((config, warnings)) => (warnings, Some(config)),
         Err(problems) => (problems, None),
     };
     output::write(&problems, args.output, color, out)?;
+    let mut good = loaded.is_some() && !(args.strict && problems.count(Severity::Warning) > 0);
     if args.output == Format::Text {
-        let verdict = loaded.as_ref().map_or("check failed", |(summary, _)| summary.as_str());
+        let verdict = loaded.as_ref().map_or_else(|| "check failed".to_owned(), summary);
         writeln!(out, "{verdict}{}", and_counts(&problems))?;
-        if let Some((_, true)) = loaded {
+        if loaded.as_ref().is_some_and(|config| config.has_ancestors_rules) {
             writeln!(out, "\nSome rules are written as for openshift/autoheal. On purpose it is different here:")?;
             DIFFERENCES.iter().try_for_each(|difference| writeln!(out, "- {difference}"))?;
         }
     }
-    Ok(loaded.is_some() && !(args.strict && problems.count(Severity::Warning) > 0))
+    if let Some(config) = loaded.filter(|_| args.online) {
+        // What programs read stays what it is.
+        good &= match args.output {
+            Format::Text => online::run(&config, out)?,
+            _ => online::run(&config, &mut io::stderr())?,
+        };
+    }
+    Ok(good)
 }
 
 fn summary(config: &Config) -> String {

@@ -6,6 +6,7 @@ mod heals;
 mod healthcheck;
 mod manual;
 mod notify;
+mod online;
 pub mod output;
 mod plan;
 mod remote;

@@ -36,6 +36,8 @@ pub struct Wake {
     pub heals: Arc<Notify>,
     /// Messages may be due.
     pub messages: Arc<Notify>,
+    /// Jobs elsewhere may have changed.
+    pub jobs: Arc<Notify>,
 }
 
 /// What the configuration makes of the engine.

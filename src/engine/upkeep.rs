@@ -1,4 +1,4 @@
-//! Upkeep: leases stay alive, attempts left behind are found, old history goes.
+//! Upkeep: leases stay alive, old history goes, and hints about jobs are passed on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,11 @@ impl Engine {
                 () = self.stop.cancelled() => return,
                 _ = lease.tick() => self.renew().await,
                 _ = prune.tick() => self.prune().await,
+                () = self.wake.jobs.notified() => {
+                    if let Some(actions) = &self.equipment.load().actions {
+                        actions.hint();
+                    }
+                }
             }
         }
     }

@@ -70,7 +70,7 @@ impl Needs {
             STYLE_PATH if looks => Self::Nobody,
             _ if is_link(path) => Self::Nobody,
             "/-/healthy" | "/-/ready" | "/metrics" if looks => Self::Nothing,
-            DELIVERIES | "/api/v2/alerts" => Self::Scope(Scope::Webhook),
+            DELIVERIES | "/api/v2/alerts" | "/hooks/awx" => Self::Scope(Scope::Webhook),
             // It is a question with a body.
             "/api/v1/plan" => Self::Scope(Scope::Read),
             _ if looks => Self::Scope(Scope::Read),

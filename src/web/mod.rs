@@ -9,6 +9,7 @@ mod basic;
 mod body;
 mod connection;
 mod health;
+mod hooks;
 mod layers;
 mod linger;
 mod orders;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Wakes the engine.
     pub wake: Arc<Notify>,
+    /// Wakes whoever follows jobs elsewhere.
+    pub jobs: Arc<Notify>,
     /// Takes requests for a reload.
     pub reloads: mpsc::Sender<Ask>,
     /// Words for `/api/v1/status`.
@@ -200,6 +203,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(health::routes(state))
         .unify()
         .or(reload::routes(state))
+        .unify()
+        .or(hooks::routes(state))
         .unify()
         .or(api::routes(state))
         .unify()

@@ -8,6 +8,7 @@
 //! A launch cannot be repeated harmlessly, and the server has no key that would make it so. Therefore the handle that is
 //! committed before it names a key that the run carries, and a run is looked for before anything is launched again.
 
+mod check;
 mod circuit;
 mod client;
 mod evidence;

@@ -367,3 +367,40 @@ async fn many_jobs_are_followed_with_few_requests() {
     assert!(polls < 200, "{polls} requests to follow 60 jobs");
     assert_eq!(world.jobs.len(), 60);
 }
+
+/// A clock on which no pause between two looks ever ends.
+struct Stopped(autoheal::domain::Timestamp);
+
+impl autoheal::clock::Clock for Stopped {
+    fn now(&self) -> autoheal::domain::Timestamp {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn a_hint_makes_a_job_be_looked_at_now() {
+    use std::sync::Arc;
+    crate::support::install_tls();
+    let server = AwxServer::start().await;
+    let assignment = assign(prompted("web1"));
+    let clock: Arc<dyn autoheal::clock::Clock> = Arc::new(Stopped(assignment.began_at));
+    let metrics = Arc::new(autoheal::telemetry::Metrics::new(assignment.began_at));
+    let servers = [settings(&server.url(), super::TOKEN)];
+    let action = autoheal::action::awx::AwxAction::new(&servers, &clock, &metrics).unwrap();
+    let Look::Ready { handle, .. } = action.look(&assignment).await else { panic!("refused") };
+    let (handle, _) = action.start(&assignment, &handle).await.unwrap();
+    let followed = async {
+        let hints = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                action.hint();
+            }
+        };
+        tokio::select! {
+            outcome = action.poll(&assignment, &handle) => outcome,
+            () = hints => unreachable!("hints never end"),
+        }
+    };
+    let outcome = tokio::time::timeout(Duration::from_secs(15), followed).await.expect("hints are heard");
+    assert!(matches!(outcome, Progress::Over(ActionOutcome::Done { .. })), "{outcome:?}");
+}

@@ -198,3 +198,53 @@ fn a_dry_run_asks_awx_nothing() {
     assert!(reason.contains("would run AWX job Restart anywhere limited to web1"), "{reason}");
     assert_eq!(scene.awx.world().calls, []);
 }
+
+#[test]
+fn awx_may_say_that_jobs_have_changed_when_it_shows_the_token() {
+    let scene = Scene::set();
+    let home = scene.home(RULE).token("a-webhook-token");
+    let config = format!("{}web: {{tokens: [{{name: awx, token: '${{HOOK}}', scopes: [webhook]}}]}}\n", scene.config());
+    home.write("autoheal.yml", &config);
+    home.secrets(&format!("AWX_TOKEN={TOKEN}\nSLACK={}\nHOOK=a-webhook-token\n", scene.slack.url()));
+    let daemon = home.start();
+    let body = r#"{"id": 2, "status": "successful"}"#;
+    let status = |request: reqwest::blocking::RequestBuilder| request.body(body).send().unwrap().status().as_u16();
+    assert_eq!(status(daemon.request("POST", "/hooks/awx")), 202);
+    assert_eq!(status(daemon.request("GET", "/hooks/awx")), 405);
+    let stranger = crate::support::daemon::client().post(daemon.url("/hooks/awx"));
+    assert_eq!(status(stranger), 401);
+}
+
+#[test]
+fn check_online_says_what_each_template_lacks_and_launches_nothing() {
+    let scene = Scene::set();
+    let rules = r#"
+rules:
+- metadata: {name: fine}
+  labels: {alertname: A}
+  awxJob: {template: Restart anywhere, limit: "{{ $labels.instance }}", extraVars: {service: "{{ $labels.job }}"}}
+- metadata: {name: drops}
+  labels: {alertname: B}
+  awxJob: {template: Slow job, limit: web1}
+- metadata: {name: missing}
+  labels: {alertname: C}
+  awxJob: {template: Nope}
+- metadata: {name: later}
+  labels: {alertname: D}
+  awxJob: {template: "{{ $labels.job }}"}
+"#;
+    let home = scene.home(rules);
+    let output = home.command(&["check", "--online"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for line in [
+        "/api answers, we are alertbot",
+        "rule fine, step 1: template «Restart anywhere» is number 30 and takes all the rule sends",
+        "error: rule drops, step 1: template «Slow job»: it does not prompt for limit",
+        "error: rule missing, step 1: template «Nope»: there is no template «Nope»",
+        "rule later, step 1: template «{{ $labels.job }}» is named by alerts",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(scene.awx.world().calls.iter().all(|call| call.method == "GET"));
+}

@@ -91,6 +91,7 @@ impl Door {
             ids: Ids::time_ordered(Arc::clone(&clock)),
             metrics: Arc::new(Metrics::new(clock.now())),
             wake: Arc::clone(&wake),
+            jobs: Arc::default(),
             reloads,
             identity: Identity { store: "sqlite:data/autoheal.db".to_owned(), started_at: clock.now() },
             clock,

@@ -1,0 +1,52 @@
+//! `autoheal check --online`: asks the AWX servers whether they are there and would take what the rules send. Launches nothing.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use crate::action::awx::AwxAction;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::domain::action::Action;
+use crate::telemetry::Metrics;
+
+/// Asks about every server and every job of every rule; prints what was answered and says whether all was good.
+///
+/// # Errors
+/// `out` cannot be written to, or no runtime can be had.
+pub fn run(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ask(config, out))
+}
+
+async fn ask(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Arc::new(Metrics::new(clock.now()));
+    let awx = match AwxAction::new(&config.awx_servers, &clock, &metrics) {
+        Ok(awx) => awx,
+        Err(error) => {
+            writeln!(out, "error: {error}")?;
+            return Ok(false);
+        }
+    };
+    let mut good = true;
+    for server in &config.awx_servers {
+        good &= tell(out, &format!("awx server {}", server.name), &awx.check_server(&server.name).await)?;
+    }
+    for rule in config.rules.rules() {
+        for (index, step) in rule.steps.iter().enumerate() {
+            if let Action::AwxJob(job) = &step.action {
+                let what = format!("rule {}, step {}", rule.name, index + 1);
+                good &= tell(out, &what, &awx.check_job(job).await)?;
+            }
+        }
+    }
+    Ok(good)
+}
+
+fn tell(out: &mut dyn Write, what: &str, answer: &Result<String, String>) -> io::Result<bool> {
+    match answer {
+        Ok(found) => writeln!(out, "{what}: {found}")?,
+        Err(wrong) => writeln!(out, "error: {what}: {wrong}")?,
+    }
+    Ok(answer.is_ok())
+}
