@@ -158,7 +158,9 @@ impl Actions {
     #[must_use]
     pub fn of(&self, action: &RenderedAction) -> Arc<dyn Action> {
         match action {
-            RenderedAction::RestartContainer(_) => Arc::clone(&self.container),
+            RenderedAction::RestartContainer(_)
+            | RenderedAction::StartContainer(_)
+            | RenderedAction::StopContainer(_) => Arc::clone(&self.container),
             RenderedAction::AwxJob(_) => Arc::clone(&self.awx) as Arc<dyn Action>,
         }
     }

@@ -39,6 +39,8 @@ const RULE: Schema = Schema {
         "receivers",
         "restartContainer",
         "awxJob",
+        "startContainer",
+        "stopContainer",
         "attempts",
         "backoff",
         "timeout",

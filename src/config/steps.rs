@@ -19,20 +19,46 @@ use crate::domain::template::Template;
 const MANNER: [&str; 4] = ["attempts", "backoff", "timeout", "verify"];
 
 /// Actions of this version and of others.
-const ACTIONS: [&str; 3] = ["restartContainer", "awxJob", "batchJob"];
+const ACTIONS: [&str; 5] = ["restartContainer", "startContainer", "stopContainer", "awxJob", "batchJob"];
+
+/// Actions on containers, by their keys.
+const DEEDS: [&str; 3] = ["restartContainer", "startContainer", "stopContainer"];
 
 const STEP: Schema = Schema {
     what: "a step",
-    keys: &["restartContainer", "awxJob", "attempts", "backoff", "timeout", "verify"],
+    keys: &[
+        "restartContainer",
+        "startContainer",
+        "stopContainer",
+        "awxJob",
+        "attempts",
+        "backoff",
+        "timeout",
+        "verify",
+    ],
     unsupported: &["batchJob"],
     strict: true,
 };
 const RESTART: Schema = Schema {
     what: "`restartContainer`",
-    keys: &["host", "name", "labels", "compose", "stopTimeout", "max"],
+    keys: &["host", "name", "labels", "compose", "stopTimeout", "max", "minHealthy", "then"],
     unsupported: &[],
     strict: true,
 };
+const START: Schema = Schema {
+    what: "`startContainer`",
+    keys: &["host", "name", "labels", "compose", "max"],
+    unsupported: &[],
+    strict: true,
+};
+const STOP: Schema = Schema {
+    what: "`stopContainer`",
+    keys: &["host", "name", "labels", "compose", "stopTimeout", "max", "minHealthy"],
+    unsupported: &[],
+    strict: true,
+};
+const DEPENDENT: Schema =
+    Schema { what: "an entry of `then`", keys: &["name", "labels", "compose"], unsupported: &[], strict: true };
 const COMPOSE: Schema = Schema { what: "`compose`", keys: &["project", "service"], unsupported: &[], strict: true };
 const BACKOFF: Schema =
     Schema { what: "`backoff`", keys: &["initial", "factor", "max"], unsupported: &[], strict: true };
@@ -78,20 +104,21 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     let actions: Vec<_> = ACTIONS.into_iter().filter_map(|action| step.key_span(action)).collect();
     match actions.as_slice() {
         [] if step.keys().all(|key| MANNER.contains(&key)) => {
-            reader.error(step.span, "this step has no action", "expected `restartContainer` or `awxJob`");
+            reader.error(step.span, "this step has no action", "expected `restartContainer` or `awxJob`, for example");
         }
         // A mistyped action has been reported as an unknown key.
         [] | [_] => {}
         [_, second, ..] => reader.error(second, "a step has one action", "make this action a step of its own"),
     }
-    let acts_on_containers = step.key_span("restartContainer").is_some();
+    // What was stopped is never healthy.
+    let acts_on_containers = step.key_span("restartContainer").or(step.key_span("startContainer")).is_some();
     let is_job = step.key_span("awxJob").is_some();
     let action = if is_job {
         let job = step.get("awxJob").and_then(|node| awx_job::read(reader, node, around.awx));
         job.map(|job| Action::AwxJob(Box::new(job)))
     } else {
-        let restart = step.get("restartContainer").and_then(|node| read_restart(reader, node, around.hosts));
-        restart.map(Action::RestartContainer)
+        let deed = DEEDS.into_iter().find_map(|key| Some((key, step.get(key)?)));
+        deed.and_then(|(key, node)| read_deed(reader, key, node, around.hosts))
     };
     let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
     let backoff = step.get("backoff").map_or(Some(Backoff::default()), |node| read_backoff(reader, node));
@@ -106,8 +133,21 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     Some(Step { action: action?, attempts: attempts?, backoff: backoff?, timeout: timeout?, verify: verify? })
 }
 
-fn read_restart(reader: &Reader<'_>, node: &Node, hosts: &Names) -> Option<RestartContainer<Template>> {
-    let restart = reader.mapping(node, &RESTART)?;
+fn read_deed(reader: &Reader<'_>, key: &str, node: &Node, hosts: &Names) -> Option<Action<Template>> {
+    match key {
+        "startContainer" => read_containers(reader, node, &START, hosts).map(Action::StartContainer),
+        "stopContainer" => read_containers(reader, node, &STOP, hosts).map(Action::StopContainer),
+        _ => read_containers(reader, node, &RESTART, hosts).map(Action::RestartContainer),
+    }
+}
+
+fn read_containers(
+    reader: &Reader<'_>,
+    node: &Node,
+    schema: &Schema,
+    hosts: &Names,
+) -> Option<RestartContainer<Template>> {
+    let restart = reader.mapping(node, schema)?;
     let host = read_host(reader, &restart, hosts);
     let selector = read_selector(reader, &restart);
     let stop_timeout = restart.get("stopTimeout").map(|node| reader.duration(node, Duration::ZERO..=WEEK));
@@ -116,7 +156,19 @@ fn read_restart(reader: &Reader<'_>, node: &Node, hosts: &Names) -> Option<Resta
         Some(read) => Some(read?),
         None => None,
     };
-    Some(RestartContainer { host: host?, selector: selector?, stop_timeout, max: max? })
+    let min_healthy = restart.get("minHealthy").map(|node| reader.integer(node, &(0..=100)));
+    if let (Some(span), true) = (restart.key_span("minHealthy"), restart.get("name").is_some()) {
+        reader.error(span, "a name selects one container, which has no peers", "use `labels` or `compose`");
+    }
+    let then = restart.get("then").map_or(Some(Vec::new()), |node| {
+        let dependents = reader.list(node, "containers").iter();
+        dependents.map(|node| read_selector(reader, &reader.mapping(node, &DEPENDENT)?)).collect()
+    });
+    let min_healthy = match min_healthy {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(RestartContainer { host: host?, selector: selector?, stop_timeout, max: max?, min_healthy, then: then? })
 }
 
 fn read_host(reader: &Reader<'_>, restart: &Mapping<'_>, hosts: &Names) -> Option<Template> {

@@ -1,19 +1,18 @@
 //! What a step can do: actions as the rule wrote them (texts are templates) and as rendered for one alert.
 
 mod awx;
+mod container;
 mod tree;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::duration;
 use super::template::{AlertContext, RenderError, Template};
 
 pub use awx::{AwxJob, JobType, check_limit, has_jinja};
+pub use container::{ContainerSelector, Deed, RestartContainer};
 pub use tree::Tree;
 
 /// What an action touches, rendered to one text such as `docker:local/compose/otus/ui`. Never empty.
@@ -41,44 +40,16 @@ impl fmt::Display for Target {
     }
 }
 
-/// Which containers an action means; exactly one way of saying it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ContainerSelector<Text> {
-    /// The container of exactly this name.
-    Name(Text),
-    /// Containers that carry all these labels with exactly these values.
-    Labels(BTreeMap<String, Text>),
-    /// Containers of this Docker Compose project and service.
-    Compose {
-        /// `com.docker.compose.project`.
-        project: Text,
-        /// `com.docker.compose.service`.
-        service: Text,
-    },
-}
-
-/// Restart (or start, when stopped) the selected container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RestartContainer<Text> {
-    /// A name from `docker.hosts`.
-    pub host: Text,
-    /// Which containers.
-    pub selector: ContainerSelector<Text>,
-    /// How long the engine waits after SIGTERM before SIGKILL. `None` leaves it to the container's own setting.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop_timeout: Option<Duration>,
-    /// More matching containers than this refuses the action.
-    pub max: u32,
-}
-
 /// An action, generic over its texts: [`Template`] in a rule, [`String`] once rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action<Text> {
     /// `restartContainer`.
     RestartContainer(RestartContainer<Text>),
+    /// `startContainer`.
+    StartContainer(RestartContainer<Text>),
+    /// `stopContainer`.
+    StopContainer(RestartContainer<Text>),
     /// `awxJob`.
     AwxJob(Box<AwxJob<Text>>),
 }
@@ -152,39 +123,33 @@ impl ActionTemplate {
     /// A template that fails, or a target text that comes out empty, refuses the action.
     pub fn render(&self, alert: AlertContext<'_>) -> Result<RenderedAction, ActionRenderError> {
         match self {
-            Self::RestartContainer(restart) => {
-                let text = |field: &str, text: &Template| render_required(field, text, alert);
-                let selector = match &restart.selector {
-                    ContainerSelector::Name(name) => ContainerSelector::Name(text("name", name)?),
-                    ContainerSelector::Labels(labels) => ContainerSelector::Labels(
-                        labels
-                            .iter()
-                            .map(|(key, value)| Ok((key.clone(), text(&format!("labels.{key}"), value)?)))
-                            .collect::<Result<_, _>>()?,
-                    ),
-                    ContainerSelector::Compose { project, service } => ContainerSelector::Compose {
-                        project: text("compose.project", project)?,
-                        service: text("compose.service", service)?,
-                    },
-                };
-                Ok(Action::RestartContainer(RestartContainer {
-                    host: text("host", &restart.host)?,
-                    selector,
-                    stop_timeout: restart.stop_timeout,
-                    max: restart.max,
-                }))
-            }
+            Self::RestartContainer(containers) => Ok(Action::RestartContainer(containers.render(alert)?)),
+            Self::StartContainer(containers) => Ok(Action::StartContainer(containers.render(alert)?)),
+            Self::StopContainer(containers) => Ok(Action::StopContainer(containers.render(alert)?)),
             Self::AwxJob(job) => Ok(Action::AwxJob(Box::new(job.render(alert)?))),
         }
     }
 }
 
 impl<Text> Action<Text> {
+    /// What is done to which containers; `None` for an action on anything else.
+    #[must_use]
+    pub const fn containers(&self) -> Option<(Deed, &RestartContainer<Text>)> {
+        match self {
+            Self::RestartContainer(containers) => Some((Deed::Restart, containers)),
+            Self::StartContainer(containers) => Some((Deed::Start, containers)),
+            Self::StopContainer(containers) => Some((Deed::Stop, containers)),
+            Self::AwxJob(_) => None,
+        }
+    }
+
     /// The key a rule uses for this action.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::RestartContainer(_) => "restartContainer",
+            Self::RestartContainer(_) => Deed::Restart.kind(),
+            Self::StartContainer(_) => Deed::Start.kind(),
+            Self::StopContainer(_) => Deed::Stop.kind(),
             Self::AwxJob(_) => "awxJob",
         }
     }
@@ -194,28 +159,15 @@ impl RenderedAction {
     /// The Docker host it is about; empty when it is about none.
     #[must_use]
     pub fn host(&self) -> &str {
-        match self {
-            Self::RestartContainer(restart) => &restart.host,
-            Self::AwxJob(_) => "",
-        }
+        self.containers().map_or("", |(_, containers)| &containers.host)
     }
 
     /// What the action touches.
     #[must_use]
     pub fn target(&self) -> Target {
         match self {
-            Self::RestartContainer(restart) => {
-                let host = &restart.host;
-                Target(match &restart.selector {
-                    ContainerSelector::Name(name) => format!("docker:{host}/name/{name}"),
-                    ContainerSelector::Labels(labels) => {
-                        let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                        format!("docker:{host}/labels/{}", pairs.join(","))
-                    }
-                    ContainerSelector::Compose { project, service } => {
-                        format!("docker:{host}/compose/{project}/{service}")
-                    }
-                })
+            Self::RestartContainer(containers) | Self::StartContainer(containers) | Self::StopContainer(containers) => {
+                Target(containers.target())
             }
             Self::AwxJob(job) => Target(job.target()),
         }
@@ -225,21 +177,8 @@ impl RenderedAction {
     #[must_use]
     pub fn fields(&self) -> Map<String, Value> {
         match self {
-            Self::RestartContainer(restart) => {
-                let mut fields = Map::new();
-                fields.insert("host".into(), json!(restart.host));
-                match &restart.selector {
-                    ContainerSelector::Name(name) => fields.insert("name".into(), json!(name)),
-                    ContainerSelector::Labels(labels) => fields.insert("labels".into(), json!(labels)),
-                    ContainerSelector::Compose { project, service } => {
-                        fields.insert("compose".into(), json!({ "project": project, "service": service }))
-                    }
-                };
-                if let Some(timeout) = restart.stop_timeout {
-                    fields.insert("stopTimeout".into(), json!(duration::format(timeout)));
-                }
-                fields.insert("max".into(), json!(restart.max));
-                fields
+            Self::RestartContainer(containers) | Self::StartContainer(containers) | Self::StopContainer(containers) => {
+                containers.fields()
             }
             Self::AwxJob(job) => job.fields(),
         }
@@ -249,7 +188,9 @@ impl RenderedAction {
     #[must_use]
     pub const fn doing(&self) -> &'static str {
         match self {
-            Self::RestartContainer(_) => "restarting",
+            Self::RestartContainer(_) => Deed::Restart.doing(),
+            Self::StartContainer(_) => Deed::Start.doing(),
+            Self::StopContainer(_) => Deed::Stop.doing(),
             Self::AwxJob(_) => "running",
         }
     }
@@ -258,19 +199,9 @@ impl RenderedAction {
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
-            Self::RestartContainer(restart) => {
-                let host = &restart.host;
-                match &restart.selector {
-                    ContainerSelector::Name(name) => format!("restart container {name} on {host}"),
-                    ContainerSelector::Labels(labels) => {
-                        let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                        format!("restart container with labels {} on {host}", pairs.join(", "))
-                    }
-                    ContainerSelector::Compose { project, service } => {
-                        format!("restart container of {project}/{service} on {host}")
-                    }
-                }
-            }
+            Self::RestartContainer(containers) => containers.summary(Deed::Restart),
+            Self::StartContainer(containers) => containers.summary(Deed::Start),
+            Self::StopContainer(containers) => containers.summary(Deed::Stop),
             Self::AwxJob(job) => job.summary(),
         }
     }

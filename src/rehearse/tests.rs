@@ -21,6 +21,8 @@ fn rule(name: &str, alertname: &str) -> HealRule {
         selector: ContainerSelector::Name(text("ui")),
         stop_timeout: None,
         max: 1,
+        min_healthy: None,
+        then: Vec::new(),
     });
     let step = Step {
         action,

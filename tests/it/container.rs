@@ -1,7 +1,8 @@
-//! `restartContainer` on a real Docker Engine.
+//! Actions on containers, on a real Docker Engine.
 
 mod finding;
 mod following;
+mod ordering;
 mod reaching;
 mod resuming;
 
@@ -51,8 +52,14 @@ struct Task {
 
 impl Task {
     fn new(selector: Selector) -> Self {
-        let restart =
-            RestartContainer { host: HOST.into(), selector, stop_timeout: Some(Duration::from_secs(2)), max: 1 };
+        let restart = RestartContainer {
+            host: HOST.into(),
+            selector,
+            stop_timeout: Some(Duration::from_secs(2)),
+            max: 1,
+            min_healthy: None,
+            then: Vec::new(),
+        };
         Self { restart, symptom_since: now(), time: Duration::from_mins(1) }
     }
 

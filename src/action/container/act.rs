@@ -8,11 +8,11 @@ use super::ContainerAction;
 use super::engine::{GRACE, Hand, View, remaining};
 use super::fault::Fault;
 use super::handle::{After, Entry, Handle};
-use super::lookout::{Verdict, judge};
+use super::lookout::{Verdict, judge_for, not_containers};
 use super::seen::{Condition, Seen};
 use crate::action::Assignment;
 use crate::domain::Timestamp;
-use crate::domain::action::Action;
+use crate::domain::action::{Deed, RestartContainer};
 use crate::domain::decide::ActionOutcome;
 
 /// IDs of containers being restarted by this process right now.
@@ -30,7 +30,7 @@ impl Claim {
     fn take(entries: &[Entry]) -> Result<Self, ActionOutcome> {
         let mut busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.iter().find(|entry| busy.contains(&entry.id)) {
-            let error = format!("container {} is being restarted for another heal right now", entry.label());
+            let error = format!("container {} is being worked on for another heal right now", entry.label());
             return Err(ActionOutcome::Unreachable { error });
         }
         let ids: Vec<_> = entries.iter().map(|entry| entry.id.clone()).collect();
@@ -57,11 +57,13 @@ impl ContainerAction {
     ) -> Result<(Handle, String), ActionOutcome> {
         let (view, hand) = (self.lookout.view(&handle.host)?, self.hand(&handle.host)?);
         let _claim = Claim::take(&handle.containers)?;
-        let deeds = Deeds { action: self, view, hand, assignment };
+        let (deed, containers) = assignment.action.containers().ok_or_else(not_containers)?;
+        let deeds = Deeds { action: self, view, hand, assignment, deed, containers };
         let mut told: Vec<String> = Vec::new();
-        for entry in &mut handle.containers {
-            let (after, what) = deeds.one(entry).await.map_err(|outcome| after_others(outcome, &told))?;
-            entry.after = Some(after);
+        for index in 0..handle.containers.len() {
+            let done = deeds.one(index, &handle).await;
+            let (after, what) = done.map_err(|outcome| after_others(outcome, &told))?;
+            handle.containers[index].after = Some(after);
             told.push(what);
         }
         Ok((handle, format!("on docker host {}, {}", view.place(), told.join("; "))))
@@ -122,16 +124,22 @@ fn after_others(outcome: ActionOutcome, told: &[String]) -> ActionOutcome {
 }
 
 /// One attempt at work on one host.
-struct Deeds<'a> {
-    action: &'a ContainerAction,
-    view: &'a View,
+pub(super) struct Deeds<'a> {
+    pub action: &'a ContainerAction,
+    pub view: &'a View,
     hand: &'a Hand,
-    assignment: &'a Assignment,
+    pub assignment: &'a Assignment,
+    pub deed: Deed,
+    pub containers: &'a RestartContainer<String>,
 }
 
 impl Deeds<'_> {
     /// Looks again and acts on one container.
-    async fn one(&self, entry: &Entry) -> Result<(After, String), ActionOutcome> {
+    async fn one(&self, index: usize, handle: &Handle) -> Result<(After, String), ActionOutcome> {
+        let entry = &handle.containers[index];
+        if entry.dependent {
+            self.all_are_well(entry, &handle.containers[..index]).await?;
+        }
         let doing = format!("look again at container {}", entry.name);
         let deadline = self.assignment.deadline;
         let seen = self.view.inspect(&entry.id, &doing, deadline).await?.ok_or_else(|| gone(self.view, entry))?;
@@ -139,8 +147,17 @@ impl Deeds<'_> {
             let what = format!("container {seen}: it was restarted since we looked, so not again");
             return Ok((self.action.note("restarted by somebody else", &seen), what));
         }
-        match judge(&seen, self.assignment.symptom_since, self.view.skew()) {
-            Verdict::Act => self.apply(entry, &seen).await,
+        let verdict = judge_for(self.deed, &seen, self.assignment.symptom_since, self.view.skew());
+        if entry.dependent && !matches!(verdict, Verdict::Refuse(_)) {
+            return self.apply(entry, &seen).await;
+        }
+        match verdict {
+            Verdict::Act => {
+                let selected = handle.containers.iter().chain(&handle.peers).filter(|other| !other.dependent);
+                let others: Vec<_> = selected.filter(|other| other.id != entry.id).collect();
+                self.peers_suffice(entry, &seen, &others).await?;
+                self.apply(entry, &seen).await
+            }
             Verdict::Leave(reason) => Ok((self.action.note("left alone", &seen), reason)),
             Verdict::Refuse(reason) => {
                 Err(ActionOutcome::Refused { error: format!("on docker host {}, {reason}", self.view.place()) })
@@ -150,7 +167,11 @@ impl Deeds<'_> {
 
     async fn apply(&self, entry: &Entry, seen: &Seen) -> Result<(After, String), ActionOutcome> {
         let label = entry.label();
-        let deed = if seen.condition == Condition::Stopped { "started" } else { "restarted" };
+        let deed = match self.deed {
+            Deed::Stop => "stopped",
+            _ if seen.condition == Condition::Stopped => "started",
+            _ => "restarted",
+        };
         match self.ask(entry, seen.condition).await {
             Ok(()) => {}
             Err(fault) if fault.may_have_arrived() => self.see_through(entry, &fault).await?,
@@ -168,16 +189,16 @@ impl Deeds<'_> {
 
     /// Asks the engine to start what stands still and to restart everything else.
     async fn ask(&self, entry: &Entry, condition: Condition) -> Result<(), Fault> {
-        let stop_timeout = match &self.assignment.action {
-            Action::RestartContainer(restart) => restart.stop_timeout,
-            Action::AwxJob(_) => None,
-        };
-        let (label, deadline) = (entry.label(), self.assignment.deadline);
+        let (label, deadline, restart) = (entry.label(), self.assignment.deadline, self.containers);
+        if self.deed == Deed::Stop {
+            let doing = format!("stop container {label}");
+            return self.hand.stop(&entry.id, restart.stop_timeout, entry.stop_grace(), &doing, deadline).await;
+        }
         if condition == Condition::Stopped {
             return self.hand.start(&entry.id, &format!("start container {label}"), deadline).await;
         }
         let doing = format!("restart container {label}");
-        self.hand.restart(&entry.id, stop_timeout, entry.stop_grace(), &doing, deadline).await
+        self.hand.restart(&entry.id, restart.stop_timeout, entry.stop_grace(), &doing, deadline).await
     }
 
     /// Without an answer the engine may still be at it, and asking for a restart again could do it twice. So this
@@ -185,6 +206,10 @@ impl Deeds<'_> {
     /// the answer to that may get lost too, so it looks again after every such request.
     async fn see_through(&self, entry: &Entry, fault: &Fault) -> Result<(), ActionOutcome> {
         const STARTS: u32 = 4;
+        if self.deed == Deed::Stop {
+            // The engine goes through with it; whether it did is seen when the container is followed.
+            return Ok(());
+        }
         for _ in 0..STARTS {
             match self.action.wait_for_restart(self.view, entry, self.assignment.deadline).await {
                 Ok(Some(seen)) if entry.was_restarted(&seen) => return Ok(()),
@@ -220,6 +245,7 @@ mod tests {
             restart_count: 0,
             has_healthcheck: false,
             stop_grace_ms: 0,
+            dependent: false,
             after: None,
         }
     }

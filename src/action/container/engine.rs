@@ -9,6 +9,7 @@ use bollard::Docker;
 use bollard::errors::Error as BollardError;
 use bollard::query_parameters::{
     EventsOptions, InspectContainerOptions, ListContainersOptions, RestartContainerOptions, StartContainerOptions,
+    StopContainerOptions,
 };
 use futures_util::TryStreamExt;
 
@@ -214,6 +215,21 @@ impl Hand {
         let t = stop.map(|stop| i32::try_from(whole_seconds(stop)).unwrap_or(i32::MAX));
         let options = RestartContainerOptions { t, ..RestartContainerOptions::default() };
         let request = self.docker.restart_container(id, Some(options));
+        call(&self.place, &*self.clock, doing, grace.saturating_add(GRACE), deadline, request).await
+    }
+
+    /// Stops a container.
+    pub(super) async fn stop(
+        &self,
+        id: &str,
+        stop: Option<Duration>,
+        grace: Duration,
+        doing: &str,
+        deadline: Timestamp,
+    ) -> Result<(), Fault> {
+        let t = stop.map(|stop| i32::try_from(whole_seconds(stop)).unwrap_or(i32::MAX));
+        let options = StopContainerOptions { t, ..StopContainerOptions::default() };
+        let request = self.docker.stop_container(id, Some(options));
         call(&self.place, &*self.clock, doing, grace.saturating_add(GRACE), deadline, request).await
     }
 

@@ -8,6 +8,7 @@ use super::engine::{View, remaining};
 use super::handle::{After, Entry, Handle};
 use super::seen::{Condition, Health, Seen};
 use crate::action::{Assignment, Progress};
+use crate::domain::action::Deed;
 use crate::domain::decide::ActionOutcome;
 use crate::domain::{Timestamp, elapsed};
 
@@ -21,7 +22,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// Where one container stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// It runs and is well; in words.
     Well(String),
     /// Not yet known; in words.
@@ -63,7 +64,7 @@ impl ContainerAction {
         Progress::Running { again_in: pause(now, since.unwrap_or(now)).min(left) }
     }
 
-    async fn standing(
+    pub(super) async fn standing(
         &self,
         view: &View,
         entry: &Entry,
@@ -76,12 +77,30 @@ impl ContainerAction {
         let after = entry.after.as_ref().unwrap_or(&unknown);
         let doing = format!("follow container {}", entry.name);
         match view.inspect(&entry.id, &doing, assignment.deadline.max(now + LAST_LOOK)).await {
+            Ok(Some(seen)) if is_to_stop(assignment) => Ok(stand_still(&seen, entry, after)),
             Ok(Some(seen)) => Ok(stand(&seen, after, now)),
             Ok(None) => Err(gone(view, entry)),
             // The deed is done; that the engine does not answer right now says nothing about the container.
             Err(fault) if fault.is_unreachable() => Ok(Standing::Open(fault.to_string())),
             Err(fault) => Err(fault.into()),
         }
+    }
+}
+
+/// Whether the containers are to stand still.
+pub(super) fn is_to_stop(assignment: &Assignment) -> bool {
+    matches!(assignment.action.containers(), Some((Deed::Stop, _)))
+}
+
+/// Judges a container that was to stop.
+fn stand_still(seen: &Seen, entry: &Entry, after: &After) -> Standing {
+    let story = format!("container {} was {} and {}", seen.label(), after.deed, seen.doing());
+    match seen.condition {
+        Condition::Stopped => Standing::Well(story),
+        Condition::Running | Condition::Restarting if entry.was_restarted(seen) => {
+            Standing::Broken(format!("{story}; it was started again since"))
+        }
+        _ => Standing::Open(story),
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) struct Handle {
     pub host: String,
     /// In the order they are restarted.
     pub containers: Vec<Entry>,
+    /// What was selected beside them and is left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Entry>,
 }
 
 /// One container: what it was, and what was done to it.
@@ -40,6 +43,9 @@ pub(super) struct Entry {
     pub has_healthcheck: bool,
     /// How long the engine may take to stop it, in milliseconds.
     pub stop_grace_ms: u64,
+    /// Whether it is touched only because it depends on those before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dependent: bool,
     /// What became of it; absent until it was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<After>,
@@ -83,6 +89,7 @@ impl Entry {
             running: seen.condition == super::seen::Condition::Running,
             restart_count: seen.restart_count,
             has_healthcheck: seen.health.is_some(),
+            dependent: false,
             stop_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
             after: None,
         }

@@ -13,7 +13,7 @@ use super::{select, text};
 use crate::action::{Assignment, Look};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::domain::action::{Action, RenderedAction, RestartContainer};
+use crate::domain::action::{Deed, RenderedAction, RestartContainer};
 use crate::domain::decide::ActionOutcome;
 use crate::domain::evidence::{Answer, Finding};
 
@@ -57,7 +57,7 @@ impl ContainerLookout {
 
     /// Whether the containers an action means run and, where they have a health check, are healthy.
     pub async fn health(&self, action: &RenderedAction, deadline: Timestamp) -> Finding {
-        let Action::RestartContainer(restart) = action else {
+        let Some((_, restart)) = action.containers() else {
             return Finding::new(Answer::Unknown, "this action is none of containers");
         };
         let selected = match self.view(&restart.host) {
@@ -105,14 +105,33 @@ impl ContainerLookout {
     }
 
     async fn find(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
-        let Action::RestartContainer(restart) = &assignment.action else {
-            return Err(ActionOutcome::Failed { error: "this action is none of containers".to_owned() });
-        };
+        let Some((deed, restart)) = assignment.action.containers() else { return Err(not_containers()) };
         let view = self.view(&restart.host)?;
         let turn = self.outages.turn(&restart.host, self.clock.now())?;
-        let selected = select::select(view, restart, assignment.deadline).await;
+        let selected = self.select(view, restart, assignment.deadline).await;
         turn.ended(&selected, self.clock.now());
-        weigh(view, restart, &selected?, assignment.symptom_since)
+        let (selected, dependents) = selected?;
+        weigh(view, deed, restart, &selected, &dependents, assignment.symptom_since)
+    }
+
+    /// The containers that are meant, and those that depend on them.
+    async fn select(
+        &self,
+        view: &View,
+        restart: &RestartContainer<String>,
+        deadline: Timestamp,
+    ) -> Result<(Vec<Seen>, Vec<Seen>), ActionOutcome> {
+        let selected = select::select(view, restart, deadline).await?;
+        let mut dependents: Vec<Seen> = Vec::new();
+        for selector in &restart.then {
+            for seen in select::select_by(view, selector, restart.max, deadline).await? {
+                // A container that is restarted anyway, or named twice, is restarted once.
+                if !selected.iter().chain(&dependents).any(|known| known.id == seen.id) {
+                    dependents.push(seen);
+                }
+            }
+        }
+        Ok((selected, dependents))
     }
 }
 
@@ -120,18 +139,24 @@ impl ContainerLookout {
 /// because then the selection is not what the rule's author had in mind.
 fn weigh(
     view: &View,
+    deed: Deed,
     restart: &RestartContainer<String>,
     containers: &[Seen],
+    dependents: &[Seen],
     symptom_since: Timestamp,
 ) -> Result<Look, ActionOutcome> {
     let (mut entries, mut found, mut left, mut refusals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut peers = Vec::new();
     for seen in containers {
-        match judge(seen, symptom_since, view.skew()) {
+        match judge_for(deed, seen, symptom_since, view.skew()) {
             Verdict::Act => {
                 entries.push(Entry::of(seen, restart.stop_timeout));
                 found.push(format!("container {seen}"));
             }
-            Verdict::Leave(reason) => left.push(reason),
+            Verdict::Leave(reason) => {
+                peers.push(Entry::of(seen, None));
+                left.push(reason);
+            }
             Verdict::Refuse(reason) => refusals.push(reason),
         }
     }
@@ -142,9 +167,25 @@ fn weigh(
     if entries.is_empty() {
         return Err(ActionOutcome::NotNeeded { what: format!("on docker host {place}, {}", left.join("; ")) });
     }
+    for seen in dependents {
+        match judge_for(deed, seen, symptom_since, view.skew()) {
+            Verdict::Refuse(reason) => {
+                return Err(ActionOutcome::Refused { error: format!("on docker host {place}, {reason}") });
+            }
+            Verdict::Act | Verdict::Leave(_) => {
+                entries.push(Entry { dependent: true, ..Entry::of(seen, restart.stop_timeout) });
+                found.push(format!("its dependent container {seen}"));
+            }
+        }
+    }
     found.extend(left);
-    let handle = Handle { host: restart.host.clone(), containers: entries };
+    let handle = Handle { host: restart.host.clone(), containers: entries, peers };
     Ok(Look::Ready { handle: handle.write(), found: format!("on docker host {place}, {}", found.join("; ")) })
+}
+
+/// Whether a container runs and, where it has a health check, is healthy.
+pub(super) fn is_well(seen: &Seen) -> bool {
+    seen.condition == Condition::Running && matches!(seen.health, None | Some(Health::Healthy))
 }
 
 /// Judges the health of containers as evidence.
@@ -157,6 +198,26 @@ fn health_of(containers: &[Seen]) -> Finding {
         Finding::new(Answer::Holds, text::listed(&well))
     } else {
         Finding::new(Answer::Fails, text::listed(&ill))
+    }
+}
+
+/// An action that another kind serves was handed to this one.
+pub(super) fn not_containers() -> ActionOutcome {
+    ActionOutcome::Failed { error: "this action is none of containers".to_owned() }
+}
+
+/// Judges one container for what is to be done to it.
+pub(super) fn judge_for(deed: Deed, seen: &Seen, symptom_since: Timestamp, skew: &Skew) -> Verdict {
+    let label = seen.label();
+    match (deed, seen.condition) {
+        (Deed::Restart, _) | (_, Condition::Paused | Condition::Removing | Condition::Dead) => {
+            judge(seen, symptom_since, skew)
+        }
+        (Deed::Start, Condition::Stopped) | (Deed::Stop, Condition::Running | Condition::Restarting) => Verdict::Act,
+        (Deed::Start, Condition::Running | Condition::Restarting) => {
+            Verdict::Leave(format!("container {label} {}, so it needs no start", seen.doing()))
+        }
+        (Deed::Stop, Condition::Stopped) => Verdict::Leave(format!("container {label} {} already", seen.doing())),
     }
 }
 

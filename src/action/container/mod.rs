@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`host`] checks addresses, `connect` builds clients, `engine` wraps them into a view that can only
 //! look and a hand that acts, `seen` is what the view saw. `select` finds the containers a rule means, `lookout` judges
-//! them, `act` restarts them, `follow` sees whether they come up, `resume` finds out after a crash what was done.
+//! them, `act` restarts, starts or stops them in the `order` that does no harm, `follow` sees whether they come up, `resume` finds out after a crash what was done.
 //!
 //! What decides whether a container was restarted is its `StartedAt`: the engine sets it to the nanosecond at every
 //! start, counts no restart that was asked for, and keeps only a short log of events.
@@ -15,6 +15,7 @@ mod follow;
 mod handle;
 pub mod host;
 mod lookout;
+mod order;
 mod outage;
 mod resume;
 mod seen;
@@ -36,7 +37,7 @@ use super::{Action, Assignment, Look, Progress, Resumption};
 use crate::clock::Clock;
 use crate::domain::decide::ActionOutcome;
 
-/// `restartContainer` on every configured Docker host.
+/// `restartContainer`, `startContainer` and `stopContainer` on every configured Docker host.
 pub struct ContainerAction {
     lookout: ContainerLookout,
     hands: BTreeMap<String, Hand>,

@@ -7,6 +7,7 @@ use super::ContainerAction;
 use super::act::gone;
 use super::engine::{Memory, View, remaining};
 use super::fault::Fault;
+use super::follow::is_to_stop;
 use super::handle::{Entry, Handle};
 use super::seen::Condition;
 use crate::action::{Assignment, Resumption};
@@ -48,6 +49,13 @@ impl ContainerAction {
             .insist(deadline, || view.inspect(&entry.id, &doing, deadline))
             .await?
             .ok_or_else(|| gone(view, entry))?;
+        if is_to_stop(assignment) {
+            // Stopping may be asked for twice: the second request finds it stopped.
+            return Ok((seen.condition == Condition::Stopped).then(|| {
+                entry.after = Some(self.note("stopped", &seen));
+                format!("container {seen}: it was stopped before this process took over")
+            }));
+        }
         let restarted = if entry.was_restarted(&seen) {
             Some(seen)
         } else if seen.condition == Condition::Stopped {

@@ -27,15 +27,25 @@ pub(super) async fn select(
     restart: &RestartContainer<String>,
     deadline: Timestamp,
 ) -> Result<Vec<Seen>, ActionOutcome> {
-    match &restart.selector {
-        ContainerSelector::Name(name) => Ok(vec![by_name(view, name, restart.max, deadline).await?]),
+    select_by(view, &restart.selector, restart.max, deadline).await
+}
+
+/// The same for any selector.
+pub(super) async fn select_by(
+    view: &View,
+    selector: &ContainerSelector<String>,
+    max: u32,
+    deadline: Timestamp,
+) -> Result<Vec<Seen>, ActionOutcome> {
+    match selector {
+        ContainerSelector::Name(name) => Ok(vec![by_name(view, name, max, deadline).await?]),
         ContainerSelector::Labels(labels) => {
             if labels.is_empty() {
                 return Err(refused("labels is empty, which would mean every container; name at least one".into()));
             }
             let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let what = format!("labels {}", text::listed(&pairs));
-            by_labels(view, labels, &what, restart.max, deadline).await
+            by_labels(view, labels, &what, max, deadline).await
         }
         ContainerSelector::Compose { project, service } => {
             let labels = BTreeMap::from([
@@ -43,7 +53,7 @@ pub(super) async fn select(
                 (COMPOSE_SERVICE.to_owned(), service.clone()),
             ]);
             let what = format!("Compose service {}/{}", text::bounded(project), text::bounded(service));
-            by_labels(view, &labels, &what, restart.max, deadline).await
+            by_labels(view, &labels, &what, max, deadline).await
         }
     }
 }

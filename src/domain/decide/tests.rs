@@ -164,6 +164,8 @@ fn step(attempts: u32) -> HealStep {
             selector: ContainerSelector::Name("ui".into()),
             stop_timeout: None,
             max: 1,
+            min_healthy: None,
+            then: Vec::new(),
         }),
         attempts,
         attempts_used: 0,

@@ -61,6 +61,8 @@ fn step(attempts_used: u32) -> HealStep {
             selector: ContainerSelector::Compose { project: "otus".into(), service: "ui".into() },
             stop_timeout: None,
             max: 1,
+            min_healthy: None,
+            then: Vec::new(),
         }),
         attempts: 2,
         attempts_used,

@@ -866,3 +866,27 @@ rules:
       = help: add `prometheus: {address: http://prometheus:9090}` to the configuration
     "#);
 }
+
+#[test]
+fn actions_on_containers_take_only_what_means_something_to_them() {
+    let rules = r"
+rules:
+- metadata: {name: a}
+  labels: {alertname: X}
+  steps:
+  - startContainer: {name: ui, stopTimeout: 1s}
+  - stopContainer: {name: ui, minHealthy: 1}
+    verify: {container: healthy}
+  - restartContainer: {compose: {project: a, service: b}, minHealthy: 1, then: [{name: c}, {}]}
+";
+    let text = told(&[("rules/a.yml", rules)]);
+    for words in [
+        "unknown key `stopTimeout` in `startContainer`",
+        "a name selects one container, which has no peers",
+        "this step acts on no container",
+        "expected exactly one of `name`, `labels` and `compose`",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(text.matches("error: ").count(), 4, "{text}");
+}

@@ -36,6 +36,8 @@ fn step(selector: ContainerSelector<String>, probes: Vec<Probe<String>>) -> Heal
             selector,
             stop_timeout: None,
             max: 2,
+            min_healthy: None,
+            then: Vec::new(),
         }),
         attempts: 1,
         attempts_used: 0,

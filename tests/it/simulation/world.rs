@@ -454,6 +454,8 @@ fn request(rule: &str, alert: &Alert) -> HealRequest {
             selector: ContainerSelector::Name(container.to_string()),
             stop_timeout: None,
             max: 1,
+            min_healthy: None,
+            then: Vec::new(),
         }),
         attempts,
         attempts_used: 0,

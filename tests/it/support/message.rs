@@ -25,6 +25,8 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         selector: ContainerSelector::Name("ui".to_owned()),
         stop_timeout: None,
         max: 1,
+        min_healthy: None,
+        then: Vec::new(),
     });
     let labels: Labels = [("alertname", "InstanceDown"), ("job", job), ("severity", "critical")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -54,6 +54,8 @@ pub fn request(rule: &str, container: &str) -> HealRequest {
         selector: ContainerSelector::Name(container.to_owned()),
         stop_timeout: None,
         max: 1,
+        min_healthy: None,
+        then: Vec::new(),
     });
     let target = action.target();
     let step = HealStep {

@@ -30,7 +30,14 @@ fn heal(number: u128, phase: Phase) -> Heal {
         generator_url: String::new(),
     };
     let selector = ContainerSelector::Compose { project: "otus".to_owned(), service: "ui".to_owned() };
-    let restart = RestartContainer { host: "local".to_owned(), selector, stop_timeout: None, max: 1 };
+    let restart = RestartContainer {
+        host: "local".to_owned(),
+        selector,
+        stop_timeout: None,
+        max: 1,
+        min_healthy: None,
+        then: Vec::new(),
+    };
     let step = HealStep {
         action: Action::RestartContainer(restart),
         attempts: 2,

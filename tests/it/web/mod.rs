@@ -119,6 +119,8 @@ fn loaded() -> Loaded {
         selector: ContainerSelector::Name(Template::parse("ui").unwrap()),
         stop_timeout: None,
         max: 1,
+        min_healthy: None,
+        then: Vec::new(),
     });
     let step = Step {
         action: restart,
