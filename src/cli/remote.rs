@@ -18,10 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// Where the daemon is and how to get in.
 #[derive(Debug, Clone, Args)]
 pub struct RemoteArgs {
-    /// The daemon's address [default: what `AUTOHEAL_URL` says, then <http://127.0.0.1:9099>]
+    /// The daemon's address; without it what `AUTOHEAL_URL` says, then <http://127.0.0.1:9099>
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// File with the token to show [default: what `AUTOHEAL_TOKEN_FILE` says; else the token in `AUTOHEAL_TOKEN`]
+    /// File with the token to show; without it what `AUTOHEAL_TOKEN_FILE` says, else the token in `AUTOHEAL_TOKEN`
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
     /// Authorities to trust instead of the system's (PEM)

@@ -1,4 +1,4 @@
-//! Guards: each looks at one danger of acting now and says allow or hold, with its numbers. [`GUARDS`] is their fixed
+//! Guards: each looks at one danger of acting now and says allow or hold, with its numbers. `GUARDS` is their fixed
 //! order: first what people said, then the times, then how the alert stands, then whether a person must allow it, then how much runs and fires.
 
 mod blocked;

@@ -1,7 +1,7 @@
 //! Slack in Block Kit: one message per heal that is edited as the heal changes, with the timeline in its thread.
 //!
 //! Slack's limits: 3,000 characters in a section, 10 fields of 2,000, 75 on a button, 25 buttons, and all blocks together
-//! well below 13,000. [`ENOUGH`] keeps far away from the last, the constants below from the others.
+//! well below 13,000. `ENOUGH` keeps far away from the last, the constants below from the others.
 
 use serde_json::{Value, json};
 
