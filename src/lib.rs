@@ -11,6 +11,7 @@
 //! [`config`] turns files into checked values, [`app`] builds everything and is the only place that knows dry runs,
 //! [`cli`] is one file per verb.
 
+pub mod causes;
 pub mod clock;
 pub mod ids;
 pub mod links;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::causes;
+
 /// Options every TLS client takes. Empty means the system's authorities and no client certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientTls {
@@ -121,12 +123,7 @@ impl TlsError {
     /// that the machine has none.
     #[must_use]
     pub fn explain(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut said = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            said = format!("{said}: {inner}");
-            source = inner.source();
-        }
+        let said = causes::told(error);
         if said.contains("No CA certificates") { Self::NoAuthorities } else { Self::Refused(said) }
     }
 }

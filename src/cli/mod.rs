@@ -23,6 +23,7 @@ use std::sync::Arc;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::Origin;
+use crate::causes;
 use crate::config::{Config, LoadOptions};
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -239,13 +240,7 @@ fn print(text: &str) -> Exit {
 }
 
 /// Prints an error with its causes.
-fn fail(error: &dyn std::error::Error) -> Exit {
-    eprint!("autoheal: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
-    }
-    eprintln!();
+fn fail(error: &(dyn std::error::Error + 'static)) -> Exit {
+    eprintln!("autoheal: {}", causes::told(error));
     Exit::Failure
 }

@@ -9,6 +9,7 @@ use reqwest::{Certificate, Client, Method, StatusCode, Url};
 use serde_json::Value;
 
 use super::Exit;
+use crate::causes;
 use crate::secret::Secret;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:9099";
@@ -142,9 +143,9 @@ impl Remote {
                 Err(Exit::Failure)
             }
             Err(error) => {
-                let causes = causes(&error.without_url());
+                let said = causes::told(&error.without_url());
                 eprintln!(
-                    "autoheal: {} cannot be asked: {causes}; is the daemon running there? Give its address with --url",
+                    "autoheal: {} cannot be asked: {said}; is the daemon running there? Give its address with --url",
                     self.shown()
                 );
                 Err(Exit::Failure)
@@ -171,9 +172,4 @@ impl Remote {
         let _ = url.set_username("");
         url.to_string()
     }
-}
-
-/// An error with what led to it.
-fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

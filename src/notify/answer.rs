@@ -29,22 +29,6 @@ impl Redactor {
     }
 }
 
-/// An error with everything behind it, because libraries put the cause into the source.
-#[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_said = inner.to_string();
-        // Some libraries repeat the cause in their own words.
-        if !said.contains(&inner_said) {
-            said = format!("{said}: {inner_said}");
-        }
-        source = inner.source();
-    }
-    said
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

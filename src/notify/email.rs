@@ -20,9 +20,10 @@ use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::{Error as SmtpError, response::Response};
 use uuid::Uuid;
 
-use super::answer::{Redactor, chain};
+use super::answer::Redactor;
 use super::message::{Pages, mail};
 use super::{BuildError, Notifier, NotifyError, Receipt};
+use crate::causes;
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::{ClientTls, TlsError};
@@ -257,7 +258,7 @@ impl EmailNotifier {
         let source = std::error::Error::source(error);
         let said = match (error.status(), source) {
             (Some(code), Some(source)) => format!("{code} {source}"),
-            _ => chain(error),
+            _ => causes::told(error),
         };
         self.redactor.show(&said)
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 
-use super::answer::{Redactor, chain};
+use super::answer::Redactor;
 use super::{BuildError, NotifyError};
+use crate::causes;
 use crate::tls::{ClientTls, TlsError};
 
 /// How long a connection may take to be made.
@@ -126,7 +127,7 @@ impl HttpClient {
 
     /// The address is taken out of the error, because it may be the credential.
     fn transport(&self, error: reqwest::Error) -> NotifyError {
-        let said = self.show(&chain(&error.without_url()));
+        let said = self.show(&causes::told(&error.without_url()));
         NotifyError::Retryable { error: format!("{} could not be reached: {said}", self.service), after: None }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// A room may import only rooms of a lower rank, and itself.
 const RANKS: &[(&str, u32)] = &[
     ("domain", 0),
+    ("causes", 1),
     ("clock", 1),
     ("secret", 1),
     ("stamp", 1),

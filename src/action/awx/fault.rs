@@ -1,11 +1,11 @@
 //! What can go wrong between us and a server, in words that say what was tried, where, and what to do next.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::causes;
 use crate::domain::decide::ActionOutcome;
 use crate::domain::duration;
 
@@ -53,7 +53,7 @@ impl Kind {
     /// What a failed request says of itself.
     pub(super) fn of(error: reqwest::Error, limit: Duration) -> Self {
         let (connecting, hung) = (error.is_connect(), error.is_timeout());
-        let said = bounded(&causes(&error.without_url()));
+        let said = bounded(&causes::told(&error.without_url()));
         if connecting {
             Self::NoConnection(said)
         } else if hung {
@@ -62,20 +62,6 @@ impl Kind {
             Self::Broken(said)
         }
     }
-}
-
-/// An error and what is behind it; libraries put the cause into the source.
-fn causes(error: &(dyn StdError + 'static)) -> String {
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_said = inner.to_string();
-        if !said.contains(&inner_said) {
-            said = format!("{said}: {inner_said}");
-        }
-        source = inner.source();
-    }
-    said
 }
 
 /// A text from outside as one bounded line.
