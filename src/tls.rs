@@ -1,5 +1,6 @@
 //! TLS as a client: which authorities are trusted and which certificate is shown; and, in [`server`], as a server.
 
+mod http;
 pub mod server;
 
 use std::path::{Path, PathBuf};

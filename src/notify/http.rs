@@ -45,26 +45,8 @@ impl HttpClient {
     /// # Errors
     /// A TLS file cannot be used, or the machine trusts no authority.
     pub fn new(service: &'static str, url: &Url, tls: &ClientTls, redactor: Redactor) -> Result<Self, BuildError> {
-        let mut builder = Client::builder()
-            // A redirect would turn a POST into a GET and take the credential elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("autoheal/", env!("CARGO_PKG_VERSION")));
-        if let Some(authorities) = tls.authorities()? {
-            let trusted =
-                authorities.iter().map(|der| reqwest::Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
-            builder = builder.tls_certs_only(trusted.map_err(|error| TlsError::explain(&error.without_url()))?);
-        } else if url.scheme() == "http" {
-            // Loading the system's authorities fails where there are none, and plain HTTP needs none.
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(identity) = tls.identity()? {
-            let pem = [identity.pem.chain, b"\n".to_vec(), identity.pem.key].concat();
-            let identity = reqwest::Identity::from_pem(&pem);
-            builder = builder.identity(identity.map_err(|error| TlsError::explain(&error.without_url()))?);
-        }
-        let client = builder.build().map_err(|error| TlsError::explain(&error.without_url()))?;
+        let builder = tls.http_client(Vec::new(), url.scheme() == "http")?;
+        let client = builder.connect_timeout(CONNECT_LIMIT).build().map_err(TlsError::from)?;
         Ok(Self { client, service, redactor, limit: SEND_LIMIT })
     }
 

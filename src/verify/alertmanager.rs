@@ -54,7 +54,7 @@ impl AlertmanagerAsker {
     /// # Errors
     /// A TLS file that cannot be used, or no authority to trust.
     pub fn new(endpoint: &Endpoint) -> Result<Self, TlsError> {
-        let client = client::end(client::begin(&endpoint.tls, endpoint.address.scheme() == "http")?.timeout(LIMIT))?;
+        let client = client::begin(&endpoint.tls, endpoint.address.scheme() == "http")?.timeout(LIMIT).build()?;
         let base = endpoint.address.path().trim_end_matches('/').to_owned();
         let at = |path: &str| {
             let mut url = endpoint.address.clone();

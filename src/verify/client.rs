@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url};
+use reqwest::{ClientBuilder, RequestBuilder, Response, Url};
 
 use super::Authorization;
 use crate::tls::{ClientTls, TlsError};
@@ -11,34 +11,9 @@ use crate::tls::{ClientTls, TlsError};
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Begins a client with these TLS options. `plain` says that it speaks no TLS, and so needs no authorities.
+/// Begins a client with these TLS options. `plain` says that it speaks no TLS.
 pub(super) fn begin(tls: &ClientTls, plain: bool) -> Result<ClientBuilder, TlsError> {
-    let mut builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_LIMIT)
-        .pool_idle_timeout(Duration::from_secs(30))
-        .user_agent(concat!("autoheal/", env!("CARGO_PKG_VERSION")));
-    if let Some(authorities) = tls.authorities()? {
-        let trusted = authorities.iter().map(|der| reqwest::Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
-        builder = builder.tls_certs_only(trusted.map_err(explain)?);
-    } else if plain {
-        // Loading the system's authorities fails where there are none, and plain HTTP needs none.
-        builder = builder.tls_certs_only([]);
-    }
-    if let Some(identity) = tls.identity()? {
-        let pem = [identity.pem.chain, b"\n".to_vec(), identity.pem.key].concat();
-        builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(explain)?);
-    }
-    Ok(builder)
-}
-
-/// Ends a client.
-pub(super) fn end(builder: ClientBuilder) -> Result<Client, TlsError> {
-    builder.build().map_err(explain)
-}
-
-fn explain(error: reqwest::Error) -> TlsError {
-    TlsError::explain(&error.without_url())
+    Ok(tls.http_client(Vec::new(), plain)?.connect_timeout(CONNECT_LIMIT))
 }
 
 /// Says who we are.

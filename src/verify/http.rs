@@ -64,7 +64,7 @@ impl HttpAsker {
         // Built without the lock held: it reads files.
         let ProbeTls { ca_file, cert_file, key_file, insecure } = key.1.clone();
         let builder = client::begin(&ClientTls { ca_file, cert_file, key_file }, !key.0)?;
-        let client = client::end(builder.tls_danger_accept_invalid_certs(insecure))?;
+        let client = builder.tls_danger_accept_invalid_certs(insecure).build()?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MAX_CLIENTS {
             clients.clear();

@@ -46,7 +46,7 @@ struct Series {
 
 impl PromqlAsker {
     pub(super) fn new(endpoint: &Endpoint) -> Result<Self, TlsError> {
-        let client = client::end(client::begin(&endpoint.tls, endpoint.address.scheme() == "http")?.timeout(LIMIT))?;
+        let client = client::begin(&endpoint.tls, endpoint.address.scheme() == "http")?.timeout(LIMIT).build()?;
         let mut url = endpoint.address.clone();
         url.set_path(&format!("{}/api/v1/query", endpoint.address.path().trim_end_matches('/')));
         Ok(Self { client, url, authorization: endpoint.authorization.clone() })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Method, Url};
+use reqwest::{Method, Url};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::domain::{Timestamp, elapsed};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
-use crate::tls::{TlsError, inline_authorities};
+use crate::tls::inline_authorities;
 
 /// Requests under way at once to one server. A server on two cores takes a second for a launch; more at once only queue there.
 const AT_ONCE: usize = 16;
@@ -60,39 +60,21 @@ impl Client {
         metrics: Arc<Metrics>,
     ) -> Result<Self, AwxServerError> {
         let tls = |source| AwxServerError::Tls { server: server.name.clone(), source };
-        let refused = |error: reqwest::Error| tls(TlsError::explain(&error.without_url()));
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(AUTHORIZATION, authorization(&server.auth));
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(server.times.connect)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .no_proxy()
-            .user_agent(concat!("autoheal/", env!("CARGO_PKG_VERSION")));
-        let mut authorities = server.tls.files.authorities().map_err(tls)?.unwrap_or_default();
-        if let Some(pem) = &server.tls.ca_certs {
-            authorities.extend(inline_authorities(pem).map_err(tls)?);
-        }
+        let further = server.tls.ca_certs.as_deref().map(inline_authorities).transpose().map_err(tls)?;
+        let builder = server.tls.files.http_client(further.unwrap_or_default(), server.root.is_plain());
+        let mut builder =
+            builder.map_err(tls)?.connect_timeout(server.times.connect).default_headers(headers).no_proxy();
         if server.tls.insecure {
             builder = builder.tls_danger_accept_invalid_certs(true);
-        } else if !authorities.is_empty() {
-            let trusted = authorities.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
-            builder = builder.tls_certs_only(trusted.map_err(refused)?);
-        } else if server.root.is_plain() {
-            // Loading the system's authorities fails where there are none, and plain HTTP needs none.
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(identity) = server.tls.files.identity().map_err(tls)? {
-            let pem = [identity.pem.chain, b"\n".to_vec(), identity.pem.key].concat();
-            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(refused)?);
         }
         if let Some(proxy) = &server.proxy {
             let proxy = reqwest::Proxy::all(proxy.expose());
             builder = builder.proxy(proxy.map_err(|_| AwxServerError::Proxy { server: server.name.clone() })?);
         }
-        let http = builder.build().map_err(refused)?;
+        let http = builder.build().map_err(|error| tls(error.into()))?;
         let place = format!("{} ({})", server.name, server.root);
         metrics.set_service(&service(&server.name), None, clock.now());
         let gate = Semaphore::new(AT_ONCE);
