@@ -68,8 +68,14 @@ fn read_authorization(reader: &Reader<'_>, section: &Mapping<'_>) -> Authorizati
     token.or(basic).unwrap_or_default()
 }
 
-fn read_tls(reader: &Reader<'_>, parent: &Mapping<'_>) -> ClientTls {
-    let Some(tls) = parent.get("tls").and_then(|node| reader.mapping(node, &TLS)) else { return ClientTls::default() };
+/// `tls:` as clients take it: the system's authorities and no certificate without one.
+pub(super) fn read_tls(reader: &Reader<'_>, parent: &Mapping<'_>) -> ClientTls {
+    let tls = parent.get("tls").and_then(|node| reader.mapping(node, &TLS));
+    tls.map_or_else(ClientTls::default, |tls| read_tls_files(reader, &tls))
+}
+
+/// The files in a `tls:` that may have more to say.
+pub(super) fn read_tls_files(reader: &Reader<'_>, tls: &Mapping<'_>) -> ClientTls {
     if let (None, Some(span)) | (Some(span), None) = (tls.key_span("certFile"), tls.key_span("keyFile")) {
         reader.error(span, "`certFile` and `keyFile` belong together", "the other one is missing");
     }

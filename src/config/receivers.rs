@@ -5,6 +5,7 @@ use reqwest::Url;
 
 mod others;
 
+use super::endpoint::read_tls;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::Node;
@@ -15,7 +16,6 @@ use crate::notify::slack::SlackSettings;
 use crate::notify::slack_bot::SlackBotSettings;
 use crate::notify::{NotifierSettings, ReceiverSettings};
 use crate::secret::Secret;
-use crate::tls::ClientTls;
 
 const RECEIVER: Schema = Schema {
     what: "a receiver",
@@ -41,7 +41,6 @@ const MAILGUN: Schema = Schema {
     unsupported: &[],
     strict: false,
 };
-const TLS: Schema = Schema { what: "`tls`", keys: &["caFile", "certFile", "keyFile"], unsupported: &[], strict: false };
 
 /// The submission port: STARTTLS is required there.
 const SUBMISSION_PORT: u16 = 587;
@@ -288,15 +287,6 @@ fn split_port(text: &str) -> Option<(String, u16)> {
     let port = port.map_or(Some(SUBMISSION_PORT), |port| port.parse().ok().filter(|port| *port != 0))?;
     let is_host = !host.is_empty() && !host.contains(['/', '@', ' ', '\t', '\r', '\n']);
     is_host.then(|| (host.to_owned(), port))
-}
-
-fn read_tls(reader: &Reader<'_>, parent: &Mapping<'_>) -> ClientTls {
-    let Some(tls) = parent.get("tls").and_then(|node| reader.mapping(node, &TLS)) else { return ClientTls::default() };
-    if let (None, Some(span)) | (Some(span), None) = (tls.key_span("certFile"), tls.key_span("keyFile")) {
-        reader.error(span, "`certFile` and `keyFile` belong together", "the other one is missing");
-    }
-    let file = |key| tls.get(key).and_then(|node| reader.existing_file(node));
-    ClientTls { ca_file: file("caFile"), cert_file: file("certFile"), key_file: file("keyFile") }
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::endpoint::read_tls_files;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::{Surroundings, read_pattern, template};
 use super::yaml::{Kind, Node};
 use crate::domain::evidence::{HttpProbe, Probe, ProbeTls, TcpProbe, is_host_and_port, is_web_address};
 use crate::domain::rule::VerifyPolicy;
 use crate::domain::template::Template;
+use crate::tls::ClientTls;
 
 const VERIFY: Schema = Schema {
     what: "`verify`",
@@ -119,12 +121,9 @@ fn read_headers(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<String, Tem
 
 fn read_tls(reader: &Reader<'_>, node: &Node) -> Option<ProbeTls> {
     let tls = reader.mapping(node, &TLS)?;
-    if let (None, Some(span)) | (Some(span), None) = (tls.key_span("certFile"), tls.key_span("keyFile")) {
-        reader.error(span, "`certFile` and `keyFile` belong together", "the other one is missing");
-    }
-    let file = |key| tls.get(key).and_then(|node| reader.existing_file(node));
+    let ClientTls { ca_file, cert_file, key_file } = read_tls_files(reader, &tls);
     let insecure = tls.get("insecure").and_then(|node| reader.boolean(node)).unwrap_or(false);
-    Some(ProbeTls { ca_file: file("caFile"), cert_file: file("certFile"), key_file: file("keyFile"), insecure })
+    Some(ProbeTls { ca_file, cert_file, key_file, insecure })
 }
 
 fn read_tcp(reader: &Reader<'_>, node: &Node) -> Option<TcpProbe<Template>> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 
+use super::super::endpoint::read_tls;
 use super::super::reader::{Mapping, Reader, Schema};
 use super::super::yaml::Node;
-use super::{read_tls, read_url};
+use super::read_url;
 use crate::notify::NotifierSettings;
 use crate::notify::alertmanager::AlertmanagerSettings;
 use crate::notify::grafana::GrafanaSettings;
