@@ -7,10 +7,10 @@ use serde_json::{Map, json};
 use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
-use super::body::{self, BodyError};
+use super::body;
 use super::health::look;
 use super::views::{self, HealDetail, HealView};
-use super::{WebState, layers, payload, reply, with};
+use super::{WebState, payload, reply, with};
 use crate::domain::Timestamp;
 use crate::domain::heal::{HealId, STATES};
 use crate::domain::pause::{Pause, PauseScope};
@@ -172,10 +172,7 @@ where
     }
     let body = match body::read(&state, stream).await {
         Ok(body) => body,
-        Err(BodyError::TooLarge) => return layers::too_large(state.loaded().max_body_bytes),
-        Err(BodyError::Broken(error)) => {
-            return reply::problem(StatusCode::BAD_REQUEST, &format!("the body could not be read: {error}"));
-        }
+        Err(error) => return error.answer(&state),
     };
     let now = state.now();
     match payload::parse(&body.bytes, now) {

@@ -2,9 +2,11 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, pin_mut};
+use http::StatusCode;
 use tokio::sync::SemaphorePermit;
+use warp::reply::Response;
 
-use super::WebState;
+use super::{WebState, layers, reply};
 
 /// A body up to this size is taken without asking: as many as requests run at once fit into memory.
 const SMALL: usize = 256 * 1024;
@@ -25,6 +27,18 @@ pub enum BodyError {
     TooLarge,
     /// The connection broke.
     Broken(String),
+}
+
+impl BodyError {
+    /// What the sender is told.
+    pub fn answer(&self, state: &WebState) -> Response {
+        match self {
+            Self::TooLarge => layers::too_large(state.loaded().max_body_bytes),
+            Self::Broken(error) => {
+                reply::problem(StatusCode::BAD_REQUEST, &format!("the body could not be read: {error}"))
+            }
+        }
+    }
 }
 
 /// Reads a whole body, at most `web.maxBodyBytes` of it. A body that comes in one piece is not copied.

@@ -11,7 +11,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
 use super::api::store_failed;
-use super::body::{self, BodyError};
+use super::body;
 use super::views::{self, HealDetail};
 use super::{WebState, layers, reply, with};
 use crate::domain::duration;
@@ -257,8 +257,7 @@ where
     match body::read(state, stream).await {
         Ok(body) if body.bytes.len() <= MAX_BODY => Ok(body.bytes),
         Ok(_) => Err(Box::new(layers::too_large(MAX_BODY))),
-        Err(BodyError::TooLarge) => Err(Box::new(layers::too_large(state.loaded().max_body_bytes))),
-        Err(BodyError::Broken(error)) => Err(Box::new(bad(&format!("the body could not be read: {error}")))),
+        Err(error) => Err(Box::new(error.answer(state))),
     }
 }
 

@@ -13,7 +13,7 @@ use warp::{Filter, Rejection as Passed};
 
 use super::body::{self, BodyError};
 use super::payload::{self, PayloadError};
-use super::{Loaded, WebState, layers, reply, with};
+use super::{Loaded, WebState, reply, with};
 use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus, Delivery};
 use crate::domain::heal::HealId;
@@ -181,11 +181,8 @@ impl Refusal {
             Self::NotReady => {
                 (Rejection::NotReady, reply::unavailable("starting up or stopping; not ready for deliveries"))
             }
-            Self::Body(BodyError::TooLarge) => (Rejection::TooLarge, layers::too_large(state.loaded().max_body_bytes)),
-            Self::Body(BodyError::Broken(error)) => {
-                let detail = format!("the body could not be read: {error}");
-                (Rejection::BadPayload, reply::problem(StatusCode::BAD_REQUEST, &detail))
-            }
+            Self::Body(error @ BodyError::TooLarge) => (Rejection::TooLarge, error.answer(state)),
+            Self::Body(error @ BodyError::Broken(_)) => (Rejection::BadPayload, error.answer(state)),
             Self::Payload(error) => {
                 state.0.bad_payloads.tell(state.now(), |left_out| {
                     tracing::warn!(%error, left_out, "a delivery was refused with 400; the sender will not repeat it");
