@@ -9,7 +9,21 @@ use tokio::task::JoinSet;
 use warp::Filter;
 use warp::http::{HeaderMap, Method, Response, StatusCode};
 
-use super::slack::Answer;
+/// What it answers to one request.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A status, headers and a body.
+    Say(u16, Vec<(&'static str, String)>, String),
+    /// Nothing, ever.
+    Hang,
+}
+
+impl Answer {
+    /// A status and a body.
+    pub fn say(status: u16, body: &str) -> Self {
+        Self::Say(status, Vec::new(), body.to_owned())
+    }
+}
 
 /// What was sent.
 #[derive(Debug, Clone)]
