@@ -162,30 +162,32 @@ fn not_begun() -> ActionOutcome {
     ActionOutcome::Failed { error: "cancelled before anything was done".to_owned() }
 }
 
+/// Follows a deed to its end; asks it to stop meanwhile should a person cancel. Neither waits for the other: a deed that cannot
+/// be asked ends all the same.
 async fn follow(
     action: &dyn Action,
     assignment: &Assignment,
     handle: &Value,
     cancelled: &CancellationToken,
 ) -> ActionOutcome {
-    let mut asked_to_stop = false;
-    loop {
-        // A poll may wait for news of its own; dropping it loses nothing.
-        let pause = tokio::select! {
-            biased;
-            () = cancelled.cancelled(), if !asked_to_stop => {
-                asked_to_stop = ask_to_stop(action, assignment, handle).await;
-                continue;
-            }
-            progress = action.poll(assignment, handle) => match progress {
-                Progress::Running { again_in } => again_in,
+    let to_its_end = async {
+        loop {
+            match action.poll(assignment, handle).await {
+                Progress::Running { again_in } => tokio::time::sleep(again_in).await,
                 Progress::Over(outcome) => return outcome,
-            },
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = cancelled.cancelled(), if !asked_to_stop => {}
+            }
         }
+    };
+    let asked_to_stop = async {
+        cancelled.cancelled().await;
+        while !ask_to_stop(action, assignment, handle).await {
+            tokio::time::sleep(STOP_PAUSE).await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = to_its_end => outcome,
+        outcome = asked_to_stop => outcome,
     }
 }
 
@@ -202,7 +204,6 @@ async fn ask_to_stop(action: &dyn Action, assignment: &Assignment, handle: &Valu
         }
         Stop::Failed { error } => {
             tracing::warn!(%error, "a cancelled action could not be asked to stop; asking again");
-            tokio::time::sleep(STOP_PAUSE).await;
             false
         }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Url};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -114,24 +113,36 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         for pause in FLUTTER {
-            match self.send(Method::GET, url.clone(), None, doing, until).await {
+            match self.send(self.http.get(url.clone()), self.times().request, doing, until).await {
                 Err(fault) if matches!(fault.status(), Some(401 | 403)) => tokio::time::sleep(pause).await,
                 answer => return answer,
             }
         }
-        self.send(Method::GET, url, None, doing, until).await
+        self.send(self.http.get(url), self.times().request, doing, until).await
     }
 
-    /// Sends something that changes the server, once.
-    pub(super) async fn post(&self, path: &str, body: &Value, doing: &str, until: Timestamp) -> Result<Answer, Fault> {
-        self.send(Method::POST, self.server.root.join(path), Some(body), doing, until).await
+    /// Launches something, once.
+    pub(super) async fn launch(
+        &self,
+        path: &str,
+        body: &Value,
+        doing: &str,
+        until: Timestamp,
+    ) -> Result<Answer, Fault> {
+        let request = self.http.post(self.server.root.join(path)).json(body);
+        self.send(request, self.times().launch, doing, until).await
+    }
+
+    /// Asks for something that may be asked for again, without saying more.
+    pub(super) async fn ask(&self, path: &str, doing: &str, until: Timestamp) -> Result<Answer, Fault> {
+        let request = self.http.post(self.server.root.join(path)).json(&Value::Object(serde_json::Map::new()));
+        self.send(request, self.times().request, doing, until).await
     }
 
     async fn send(
         &self,
-        method: Method,
-        url: Url,
-        body: Option<&Value>,
+        request: reqwest::RequestBuilder,
+        limit: Duration,
         doing: &str,
         until: Timestamp,
     ) -> Result<Answer, Fault> {
@@ -139,7 +150,6 @@ impl Client {
         let is_probe = self.circuit.ask(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
         // Whoever gives up waiting, by time or by being dropped, gives its turn back.
         let turn = Turn { circuit: &self.circuit, is_probe };
-        let limit = if body.is_some() { self.times().launch } else { self.times().request };
         let sending = async {
             // The gate is never closed.
             let _permit = self.gate.acquire().await.ok();
@@ -147,11 +157,7 @@ impl Client {
             if limit.is_zero() {
                 return Err(Kind::NoTime);
             }
-            let mut request = self.http.request(method, url).timeout(limit);
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            read(request, limit, self.now()).await
+            read(request.timeout(limit), limit, self.now()).await
         };
         let result = sending.await.map_err(|kind| Fault { doing: doing.to_owned(), ..fault(self.masked(kind)) });
         self.learn(result.as_ref().err());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::evidence;
+use super::fault::Fault;
 use super::launch::{cancel, last_words};
 use super::model::{Job, State};
 use super::poller::{Poller, Seen};
@@ -16,6 +17,8 @@ use crate::domain::elapsed;
 
 /// The part of an attempt's time that is kept for stopping a run that takes too long, and at most.
 const STOPPING: (u32, Duration) = (5, Duration::from_mins(1));
+/// Pause before a run that could not be cancelled is cancelled again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// A run that is followed.
 pub(super) struct Following<'f> {
@@ -24,6 +27,15 @@ pub(super) struct Following<'f> {
     pub job: &'f AwxJob<String>,
     pub assignment: &'f Assignment,
     pub id: u64,
+    /// Whether a person had us stop it.
+    pub was_stopped: &'f (dyn Fn() -> bool + Sync),
+}
+
+/// A run that took too long.
+struct Stopping {
+    why: String,
+    /// What came of asking it to stop, when that did not succeed, and when it is asked again.
+    failed: Option<(Fault, Timestamp)>,
 }
 
 impl Following<'_> {
@@ -34,25 +46,28 @@ impl Following<'_> {
         let stopping = (elapsed(began, deadline) / STOPPING.0).min(STOPPING.1);
         let patience = (self.patience(began, deadline - stopping), deadline - stopping);
         let mut watch = self.poller.watch(self.id, self.job.workflow);
-        let mut stopped: Option<String> = None;
+        let end = deadline - last_words(self.assignment);
+        let mut stopping: Option<Stopping> = None;
         let mut is_running = false;
         loop {
-            let until = match (&stopped, is_running) {
-                (Some(_), _) => deadline - last_words(self.assignment),
-                (None, true) => patience.1,
-                (None, false) => patience.0,
+            let until = match &stopping {
+                Some(Stopping { failed: Some((_, again_at)), .. }) => (*again_at).min(end),
+                Some(_) => end,
+                None if is_running => patience.1,
+                None => patience.0,
             };
             match watch.next(until).await {
                 Some(Seen::There(run)) if run.state.is_final() => {
                     drop(watch);
-                    return self.ended(run, stopped).await;
+                    return self.ended(run, stopping.map(|stopping| stopping.why)).await;
                 }
                 Some(Seen::There(run)) => is_running = run.state == State::Running,
                 Some(Seen::Gone) => return self.gone(),
-                None => match stopped {
-                    Some(why) => return self.never_ended(&why),
-                    None => stopped = Some(self.stop(is_running, began).await),
-                },
+                None if stopping.is_some() && self.client.now() >= end => return self.never_ended(stopping),
+                None => {
+                    let why = stopping.map_or_else(|| self.too_long(is_running, began), |stopping| stopping.why);
+                    stopping = Some(self.stop(why).await);
+                }
             }
         }
     }
@@ -65,15 +80,23 @@ impl Following<'_> {
         self.client.server().root.page(self.job.workflow, self.id)
     }
 
-    /// Cancels the run; answers why, with what came of that.
-    async fn stop(&self, was_running: bool, began: Timestamp) -> String {
+    fn too_long(&self, was_running: bool, began: Timestamp) -> String {
         let waited = duration::format(Duration::from_secs(elapsed(began, self.client.now()).as_secs()));
-        let why =
-            if was_running { format!("it ran for {waited}") } else { format!("it was still queued after {waited}") };
+        if was_running { format!("it ran for {waited}") } else { format!("it was still queued after {waited}") }
+    }
+
+    /// Cancels the run. One that cannot be asked now is asked again, because a server comes back.
+    async fn stop(&self, why: String) -> Stopping {
         tracing::info!(job = self.id, why, "cancelling an AWX job");
         match cancel(self.client, self.job.workflow, self.id, self.assignment.deadline).await {
-            Ok(()) => why,
-            Err(fault) => format!("{why}, and it could not be cancelled: {fault}"),
+            Ok(()) => {
+                self.poller.hurry(self.id);
+                Stopping { why, failed: None }
+            }
+            Err(fault) => {
+                tracing::warn!(job = self.id, error = %fault, "an AWX job could not be cancelled; asking again");
+                Stopping { why, failed: Some((fault, self.client.now() + AGAIN)) }
+            }
         }
     }
 
@@ -88,14 +111,13 @@ impl Following<'_> {
         }
     }
 
-    fn never_ended(&self, why: &str) -> ActionOutcome {
-        ActionOutcome::Failed {
-            error: format!(
-                "AWX job {} ({}) was cancelled because {why}, but has not ended since",
-                self.id,
-                self.page()
-            ),
-        }
+    fn never_ended(&self, stopping: Option<Stopping>) -> ActionOutcome {
+        let (why, failed) = stopping.map_or_else(Default::default, |stopping| (stopping.why, stopping.failed));
+        let then = match failed {
+            None => "was cancelled, but has not ended since".to_owned(),
+            Some((fault, _)) => format!("could not be cancelled ({fault}); stop it by hand"),
+        };
+        ActionOutcome::Failed { error: format!("AWX job {} ({}) {then}; {why}", self.id, self.page()) }
     }
 
     async fn ended(&self, run: Job, stopped: Option<String>) -> ActionOutcome {
@@ -104,6 +126,9 @@ impl Following<'_> {
         match (run.state, stopped) {
             (State::Canceled, Some(why)) => {
                 ActionOutcome::Failed { error: format!("{story} was cancelled because {why}{found}") }
+            }
+            (State::Canceled, None) if (self.was_stopped)() => {
+                ActionOutcome::Done { what: format!("{story} was stopped as asked{found}") }
             }
             // Whoever stopped it had a reason; launching it again would work against them.
             (State::Canceled, None) => ActionOutcome::Doubtful {

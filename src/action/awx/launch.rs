@@ -59,7 +59,7 @@ impl Launching<'_> {
         let body = preflight::body(self.job, &handle.resolved, &handle.questions(), handle.marker, &handle.key, alert);
         let path = format!("{}/{}/launch/", folder(self.job.workflow), handle.template);
         let doing = format!("launch {}", self.name());
-        let job = match self.client.post(&path, &body, &doing, self.until()).await {
+        let job = match self.client.launch(&path, &body, &doing, self.until()).await {
             Ok(answer) => match launched(&answer.body) {
                 Some((job, ignored)) if ignored.is_empty() => job,
                 Some((job, ignored)) => {
@@ -259,7 +259,7 @@ pub(super) async fn cancel(client: &Client, is_workflow: bool, job: u64, until: 
     let mut tries = 3;
     loop {
         tries -= 1;
-        let answer = client.post(&format!("{list}/{job}/cancel/"), &serde_json::json!({}), &doing, until).await;
+        let answer = client.ask(&format!("{list}/{job}/cancel/"), &doing, until).await;
         match answer {
             Ok(_) => return Ok(()),
             Err(fault) if fault.status() == Some(405) => return Ok(()),

@@ -22,8 +22,8 @@ mod poller;
 mod preflight;
 pub mod settings;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -51,6 +51,14 @@ struct Server {
     client: Arc<Client>,
     memory: Memory,
     poller: Poller,
+    /// Jobs that people had us stop and that have not ended yet, so that their end is told as what it is.
+    stopped: Mutex<BTreeSet<u64>>,
+}
+
+impl Server {
+    fn stopped(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl AwxAction {
@@ -62,7 +70,8 @@ impl AwxAction {
         let build = |server: &AwxServer| {
             let client = Arc::new(Client::new(server, Arc::clone(clock), Arc::clone(metrics))?);
             let poller = Poller::new(Arc::clone(&client));
-            Ok((server.name.clone(), Server { client, memory: Memory::default(), poller }))
+            let server_of_ours = Server { client, memory: Memory::default(), poller, stopped: Mutex::default() };
+            Ok((server.name.clone(), server_of_ours))
         };
         Ok(Self { servers: servers.iter().map(build).collect::<Result<_, _>>()? })
     }
@@ -114,7 +123,10 @@ impl Action for AwxAction {
                 error: "the stored note of the launch names no job; look into AWX for one".to_owned(),
             })?;
             let (client, poller) = (server.client.as_ref(), &server.poller);
-            Ok::<_, ActionOutcome>(Following { client, poller, job, assignment, id }.follow().await)
+            let was_stopped = || server.stopped().contains(&id);
+            let outcome = Following { client, poller, job, assignment, id, was_stopped: &was_stopped }.follow().await;
+            server.stopped().remove(&id);
+            Ok::<_, ActionOutcome>(outcome)
         };
         Progress::Over(followed.await.unwrap_or_else(|outcome| outcome))
     }
@@ -123,8 +135,13 @@ impl Action for AwxAction {
         let asked = async {
             let (server, job) = self.server(assignment)?;
             let Some(id) = Handle::read(handle)?.job else { return Ok(Stop::Impossible) };
+            // Before the request: the job may have ended before its answer is here.
+            server.stopped().insert(id);
             Ok::<_, ActionOutcome>(match launch::cancel(&server.client, job.workflow, id, assignment.deadline).await {
-                Ok(()) => Stop::Asked,
+                Ok(()) => {
+                    server.poller.hurry(id);
+                    Stop::Asked
+                }
                 Err(fault) => Stop::Failed { error: fault.to_string() },
             })
         };

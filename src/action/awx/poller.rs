@@ -78,6 +78,15 @@ impl Poller {
         self.changed.notify_one();
     }
 
+    /// A job was asked to stop: look at it now, and often again until it has.
+    pub(super) fn hurry(&self, id: u64) {
+        if let Some(job) = self.lock().get_mut(&id) {
+            job.due = self.client.now();
+            job.pause = FIRST.min(self.client.times().longest_poll);
+        }
+        self.changed.notify_one();
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Followed>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }

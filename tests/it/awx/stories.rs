@@ -9,7 +9,7 @@ use crate::support::daemon::{Daemon, Home, alert, delivery, eventually};
 use crate::support::slack::SlackServer;
 use crate::support::wait;
 
-const RULE: &str = r#"
+pub const RULE: &str = r#"
 rules:
 - metadata: {name: restart-service}
   labels: {alertname: ^InstanceDown$}
@@ -19,17 +19,17 @@ rules:
     extraVars: {service: "{{ $labels.job }}"}
 "#;
 
-struct Scene {
-    awx: AwxServer,
-    slack: SlackServer,
+pub struct Scene {
+    pub awx: AwxServer,
+    pub slack: SlackServer,
 }
 
 impl Scene {
-    fn set() -> Self {
+    pub fn set() -> Self {
         Self { awx: wait(AwxServer::start()), slack: wait(SlackServer::start([])) }
     }
 
-    fn config(&self) -> String {
+    pub fn config(&self) -> String {
         format!(
             "awx:\n  address: '{url}'\n  token: '${{AWX_TOKEN}}'\n  project: ops-playbooks\n  jobStatusCheckInterval: 30ms\n  \
              timeouts: {{request: 2s, launch: 2s, lostAnswer: 1s}}\n\
@@ -41,24 +41,24 @@ impl Scene {
         )
     }
 
-    fn home(&self, rules: &str) -> Home {
+    pub fn home(&self, rules: &str) -> Home {
         let home = Home::new(&self.config(), rules);
         home.secrets(&format!("AWX_TOKEN={TOKEN}\nSLACK={}\n", self.slack.url()));
         home
     }
 }
 
-fn body(status: &str, instance: &str) -> String {
+pub fn body(status: &str, instance: &str) -> String {
     let labels = json!({"alertname": "InstanceDown", "instance": format!("{instance}:9100"), "job": "ui"});
     delivery(&[alert(status, &labels, Duration::ZERO)])
 }
 
-fn story(heal: &Value) -> Vec<(String, String)> {
+pub fn story(heal: &Value) -> Vec<(String, String)> {
     let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
     heal["timeline"].as_array().unwrap().iter().map(|entry| (text(entry, "what"), text(entry, "reason"))).collect()
 }
 
-fn heal(daemon: &Daemon) -> Value {
+pub fn heal(daemon: &Daemon) -> Value {
     let id = daemon.heals()[0]["id"].as_str().unwrap().to_owned();
     daemon.json(&format!("/api/v1/heals/{id}"))
 }

@@ -22,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use self::world::Asks;
 pub use self::world::{Fault, Job, Pace, Play, World};
 
 /// The token of `alertbot`, who may run the templates of organization Ops.
@@ -105,11 +106,16 @@ impl AwxServer {
 async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let is_launch = head.method == "POST" && head.uri.path().trim_end_matches('/').ends_with("/launch");
+    let path = head.uri.path().trim_end_matches('/');
+    let asks = match head.method.as_str() {
+        "POST" if path.ends_with("/launch") => Asks::Launch,
+        "POST" if path.ends_with("/cancel") => Asks::Cancel,
+        _ => Asks::Other,
+    };
     let (answer, fault, pause) = {
         let mut world = world.lock().unwrap();
         world.tick();
-        let fault = world.faults.next(is_launch);
+        let fault = world.faults.next(asks);
         let answer = match fault {
             Fault::Hang | Fault::Refuse(_) => {
                 world.note(&head.method, &head.uri);

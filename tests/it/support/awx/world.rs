@@ -160,13 +160,27 @@ pub struct Faults {
     pub refuses: Option<u16>,
     /// The next launches, in this order.
     pub launches: Vec<Fault>,
+    /// The next cancels.
+    pub cancels: Vec<Fault>,
     /// The next requests of any other kind.
     pub others: Vec<Fault>,
 }
 
+/// What a request asks for, as far as faults are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    Launch,
+    Cancel,
+    Other,
+}
+
 impl Faults {
-    pub fn next(&mut self, is_launch: bool) -> Fault {
-        let queue = if is_launch { &mut self.launches } else { &mut self.others };
+    pub fn next(&mut self, asks: Asks) -> Fault {
+        let queue = match asks {
+            Asks::Launch => &mut self.launches,
+            Asks::Cancel => &mut self.cancels,
+            Asks::Other => &mut self.others,
+        };
         if self.hangs {
             Fault::Hang
         } else if let Some(status) = self.refuses {
@@ -223,7 +237,16 @@ impl World {
 
     /// Launches that were asked for, whether or not anything came of them.
     pub fn launches(&self) -> usize {
-        self.calls.iter().filter(|call| call.method == "POST" && call.path.ends_with("/launch/")).count()
+        self.posts("/launch/")
+    }
+
+    /// Cancels that were asked for.
+    pub fn cancels(&self) -> usize {
+        self.posts("/cancel/")
+    }
+
+    fn posts(&self, end: &str) -> usize {
+        self.calls.iter().filter(|call| call.method == "POST" && call.path.ends_with(end)).count()
     }
 
     /// Lets every job be where time has brought it.
