@@ -46,9 +46,10 @@ CREATE TABLE episode (
     ended       TEXT
 ) STRICT;
 
--- Attempts that began, for the limits per hour. An attempt that could not even be tried keeps its number, and so its row.
+-- Attempts that began, for the limits within an hour and other windows. An attempt that could not even be tried keeps
+-- its number, and so its row. They outlive their heal where little history is kept, hence no foreign key.
 CREATE TABLE attempt (
-    heal       TEXT    NOT NULL REFERENCES heal (id) ON DELETE CASCADE,
+    heal       TEXT    NOT NULL,
     step       INTEGER NOT NULL,
     number     INTEGER NOT NULL,
     rule       TEXT    NOT NULL,
@@ -58,6 +59,7 @@ CREATE TABLE attempt (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX attempt_started ON attempt (started_at);
+CREATE INDEX attempt_rule ON attempt (rule, started_at);
 
 -- When each target of a rule that watches for storms was last asked for.
 CREATE TABLE sighting (

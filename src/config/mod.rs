@@ -103,7 +103,7 @@ impl Config {
     #[must_use]
     pub fn policy(&self, dry_run: bool) -> Policy {
         let receivers = notify::channels(&self.receivers);
-        Policy { limits: self.limits, rules: self.rules.policies(), receivers, alertmanager: None, dry_run }
+        Policy { limits: self.limits.clone(), rules: self.rules.policies(), receivers, alertmanager: None, dry_run }
     }
 }
 

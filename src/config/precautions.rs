@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::reader::{Mapping, Reader, Schema};
-use super::yaml::Node;
+use super::yaml::{Kind, Node};
+use crate::domain::guard::Window;
 use crate::domain::pause::{AlertMatchers, Pause};
 use crate::domain::rule::Mode;
 use crate::domain::rule_policy::{ApprovalPolicy, Flapping, RuleLimits, RulePolicy, StormLimit, WhenSilenced};
@@ -13,8 +14,10 @@ const APPROVAL: Schema =
     Schema { what: "`approval`", keys: &["expiresAfter", "approvers"], unsupported: &[], strict: true };
 
 const LIMITS: Schema =
-    Schema { what: "`limits`", keys: &["concurrent", "perHour", "storm"], unsupported: &[], strict: true };
+    Schema { what: "`limits`", keys: &["concurrent", "perHour", "windows", "storm"], unsupported: &[], strict: true };
 const FLAPPING: Schema = Schema { what: "`flapping`", keys: &["relapses", "within"], unsupported: &[], strict: true };
+const WINDOW: Schema =
+    Schema { what: "a window of `limits`", keys: &["actions", "within"], unsupported: &[], strict: true };
 const STORM: Schema = Schema { what: "`storm`", keys: &["targets", "within", "hold"], unsupported: &[], strict: true };
 
 /// Longest window of a storm and longest hold after it.
@@ -57,8 +60,38 @@ fn read_limits(reader: &Reader<'_>, node: &Node) -> Option<RuleLimits> {
     Some(RuleLimits {
         concurrent: limits.get("concurrent").and_then(|node| reader.integer(node, &(1..=1000))),
         per_hour: limits.get("perHour").and_then(|node| reader.integer(node, &(1..=1_000_000))),
+        windows: limits.get("windows").map(|node| read_windows(reader, node)).unwrap_or_default(),
         storm: limits.get("storm").and_then(|node| read_storm(reader, node)),
     })
+}
+
+/// Windows side by side. An empty list would pass for a limit and be none.
+pub(super) fn read_windows(reader: &Reader<'_>, node: &Node) -> Vec<Window> {
+    let list = reader.list(node, "windows");
+    if list.is_empty() && matches!(node.kind, Kind::List(_)) {
+        reader.error(&node.span, "`windows` limits nothing", "remove the key, or name one: {actions: 3, within: 10m}");
+    }
+    if list.len() > Window::MAX_WINDOWS {
+        reader.error(&node.span, "these are too many windows", format!("at most {}", Window::MAX_WINDOWS));
+    }
+    let mut windows: Vec<Window> = Vec::new();
+    for entry in list {
+        let Some(window) = read_window(reader, entry) else { continue };
+        if windows.iter().any(|known| known.within == window.within) {
+            reader.error(&entry.span, "two windows last equally long", "only the narrower of them would ever hold");
+        }
+        windows.push(window);
+    }
+    windows
+}
+
+fn read_window(reader: &Reader<'_>, node: &Node) -> Option<Window> {
+    let window = reader.mapping(node, &WINDOW)?;
+    let actions = reader.require(&window, "actions", WINDOW.what);
+    let within = reader.require(&window, "within", WINDOW.what);
+    let actions = reader.integer(actions?, &(1..=i64::from(Window::MAX_ACTIONS)));
+    let within = reader.duration(within?, Duration::from_secs(1)..=Window::LONGEST);
+    Some(Window { actions: actions?, within: within? })
 }
 
 fn read_storm(reader: &Reader<'_>, node: &Node) -> Option<StormLimit> {

@@ -12,7 +12,7 @@ use super::reader::{Reader, Schema};
 use super::rules::Throttling;
 use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
-use super::{StoreLocation, WebSettings, docker, endpoint, receivers, rules, web};
+use super::{StoreLocation, WebSettings, docker, endpoint, precautions, receivers, rules, web};
 use crate::action::container::DockerHost;
 use crate::domain::guard::Limits;
 use crate::domain::rule_policy::Flapping;
@@ -42,7 +42,7 @@ const CONFIGURATION: Schema = Schema {
     strict: false,
 };
 const LIMITS: Schema =
-    Schema { what: "`limits`", keys: &["concurrent", "perHour"], unsupported: &["storm"], strict: false };
+    Schema { what: "`limits`", keys: &["concurrent", "perHour", "windows"], unsupported: &["storm"], strict: false };
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -182,6 +182,9 @@ fn read_limits(reader: &Reader<'_>, node: &Node, limits: &mut Limits) {
     }
     if let Some(value) = section.get("perHour").and_then(|node| reader.integer(node, &(1..=1_000_000))) {
         limits.per_hour = value;
+    }
+    if let Some(node) = section.get("windows") {
+        limits.windows = precautions::read_windows(reader, node);
     }
 }
 

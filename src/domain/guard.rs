@@ -9,6 +9,7 @@ mod storm;
 mod times;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Timestamp;
 use super::alertmanager::Alertmanager;
@@ -21,18 +22,49 @@ pub use blocked::Blocker;
 pub use storm::Storm;
 
 /// Limits over all rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Actions that may run at once.
     pub concurrent: u32,
     /// Actions that may begin within any hour.
     pub per_hour: u32,
+    /// Actions that may begin within other times; all must hold.
+    pub windows: Vec<Window>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrent: 10, per_hour: 60 }
+        Self { concurrent: 10, per_hour: 60, windows: Vec::new() }
     }
+}
+
+/// So many actions may begin within any such time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// At least 1.
+    pub actions: u32,
+    /// The time; no two windows side by side have the same.
+    pub within: Duration,
+}
+
+impl Window {
+    /// The longest; attempts are remembered for as long.
+    pub const LONGEST: Duration = Duration::from_hours(7 * 24);
+    /// Most actions of one window: as many are counted at each look.
+    pub const MAX_ACTIONS: u32 = 10_000;
+    /// Most windows side by side.
+    pub const MAX_WINDOWS: usize = 8;
+}
+
+/// What began within a window, as far as its limit asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// The window's time.
+    pub within: Duration,
+    /// Attempts begun within it; counted up to the limit.
+    pub started: u32,
+    /// When the oldest of those began.
+    pub oldest: Option<Timestamp>,
 }
 
 /// What runs and ran, as far as the guards ask.
@@ -48,6 +80,8 @@ pub struct Load {
     pub started_last_hour: u32,
     /// When the oldest of those began.
     pub oldest_start: Option<Timestamp>,
+    /// What began within each of the windows over all rules.
+    pub windows: Arc<[Begun]>,
     /// The same for the heal's rule alone.
     pub rule: RuleLoad,
     /// Alerts that fire and block some rule.
@@ -63,6 +97,8 @@ pub struct RuleLoad {
     pub started_last_hour: u32,
     /// When the oldest of those began.
     pub oldest_start: Option<Timestamp>,
+    /// What began within each of its windows.
+    pub windows: Arc<[Begun]>,
     /// When each of its targets was last asked for, newest first.
     pub sightings: Arc<[Timestamp]>,
     /// The storm that was noticed.
@@ -84,7 +120,7 @@ pub struct Situation<'a> {
     /// The heal that wants to begin an attempt.
     pub heal: &'a Heal,
     /// Limits over all rules.
-    pub limits: Limits,
+    pub limits: &'a Limits,
     /// What holds for its rule; `None` when the rule is no longer there.
     pub rule: Option<&'a RulePolicy>,
     /// What Alertmanager last said; `None` when it is not asked.
@@ -132,7 +168,7 @@ const GUARDS: [Guard; 11] = [
     known::not_stale,
     people::approved,
     limits::target_is_free,
-    limits::below_per_hour,
+    limits::below_rate,
     limits::below_concurrent,
     limits::rule_below_its_own,
     storm::calm,

@@ -74,6 +74,8 @@ pub enum Reason {
     ConcurrentLimit { acting: u32, limit: u32 },
     /// As many actions began within the last hour as `limits.perHour` allows.
     HourlyLimit { started: u32, limit: u32, until: Timestamp },
+    /// As many actions began within a window of `limits.windows` as it allows.
+    WindowLimit { started: u32, limit: u32, within: Duration, until: Timestamp },
     /// The action looked at its target.
     Looked { found: String },
     /// The action was started.
@@ -153,6 +155,8 @@ pub enum Reason {
     RuleConcurrentLimit { rule: String, acting: u32, limit: u32 },
     /// As many actions of the rule began within the last hour as its `limits.perHour` allows.
     RuleHourlyLimit { rule: String, started: u32, limit: u32, until: Timestamp },
+    /// As many actions of the rule began within a window of its `limits.windows` as it allows.
+    RuleWindowLimit { rule: String, started: u32, limit: u32, within: Duration, until: Timestamp },
     /// Too many targets of the rule are in trouble at once.
     Storm { rule: String, targets: usize, limit: u32, within: Duration, until: Timestamp },
     /// An alert fires that the rule must not act beside.
@@ -201,8 +205,10 @@ impl Reason {
                 | Self::AlertUnknown { .. }
                 | Self::ConcurrentLimit { .. }
                 | Self::HourlyLimit { .. }
+                | Self::WindowLimit { .. }
                 | Self::RuleConcurrentLimit { .. }
                 | Self::RuleHourlyLimit { .. }
+                | Self::RuleWindowLimit { .. }
                 | Self::Storm { .. }
                 | Self::BlockedBy { .. }
         )
@@ -212,8 +218,12 @@ impl Reason {
     #[must_use]
     pub const fn full(&self) -> Option<Full> {
         match self {
-            Self::ConcurrentLimit { .. } | Self::HourlyLimit { .. } => Some(Full::Everything),
-            Self::RuleConcurrentLimit { .. } | Self::RuleHourlyLimit { .. } => Some(Full::Rule),
+            Self::ConcurrentLimit { .. } | Self::HourlyLimit { .. } | Self::WindowLimit { .. } => {
+                Some(Full::Everything)
+            }
+            Self::RuleConcurrentLimit { .. } | Self::RuleHourlyLimit { .. } | Self::RuleWindowLimit { .. } => {
+                Some(Full::Rule)
+            }
             _ => None,
         }
     }
@@ -222,8 +232,10 @@ impl Reason {
     /// with every look are no news; the word of a person or a calendar is.
     #[must_use]
     pub fn is_same_hold(&self, other: &Self) -> bool {
-        match self {
-            Self::Paused { .. } | Self::Muted { .. } | Self::Inactive { .. } => self == other,
+        match (self, other) {
+            (Self::WindowLimit { within, .. }, Self::WindowLimit { within: other, .. })
+            | (Self::RuleWindowLimit { within, .. }, Self::RuleWindowLimit { within: other, .. }) => within == other,
+            (Self::Paused { .. } | Self::Muted { .. } | Self::Inactive { .. }, _) => self == other,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -324,6 +336,11 @@ impl fmt::Display for Reason {
             Self::HourlyLimit { started, limit, until } => {
                 write!(f, "{started} actions began within the last hour, limits.perHour is {limit}; held until {until}")
             }
+            Self::WindowLimit { started, limit, within, until } => write!(
+                f,
+                "{started} actions began within the last {}, limits.windows allows {limit}; held until {until}",
+                human(*within)
+            ),
             Self::Looked { found } => f.write_str(found),
             Self::ActionStarted { what } | Self::Evidence { what } => f.write_str(what),
             Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
@@ -412,6 +429,11 @@ impl fmt::Display for Reason {
             Self::RuleHourlyLimit { rule, started, limit, until } => write!(
                 f,
                 "{started} actions of rule {rule} began within the last hour, its limits.perHour is {limit}; held until {until}"
+            ),
+            Self::RuleWindowLimit { rule, started, limit, within, until } => write!(
+                f,
+                "{started} actions of rule {rule} began within the last {}, its limits.windows allows {limit}; held until {until}",
+                human(*within)
             ),
             Self::Storm { rule, targets, limit, within, until } => write!(
                 f,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::alert::Labels;
+use super::guard::Window;
 use super::pause::AlertMatchers;
 use super::rule::Mode;
 use super::time_interval::Schedule;
@@ -76,12 +77,14 @@ impl Default for Flapping {
 }
 
 /// Limits of one rule; what is not given is bound by the limits over all rules only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RuleLimits {
     /// Actions that may run at once.
     pub concurrent: Option<u32>,
     /// Actions that may begin within any hour.
     pub per_hour: Option<u32>,
+    /// Actions that may begin within other times; all must hold.
+    pub windows: Vec<Window>,
     /// When so many targets mean a cause that no action on them would cure.
     pub storm: Option<StormLimit>,
 }

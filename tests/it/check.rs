@@ -100,6 +100,13 @@ fn every_lint_finds_its_own_and_leaves_good_rules_alone() {
             rule("a", "  matchers: [alertname=\"A\"]\n  restartContainer: {labels: {token: hunter2}}\n"),
         ),
         (
+            "idle-window",
+            rule(
+                "a",
+                "  matchers: [alertname=\"A\"]\n  limits: {windows: [{actions: 9, within: 10m}, {actions: 8, within: 1d}]}\n  restartContainer: {name: a}\n",
+            ),
+        ),
+        (
             "same-target",
             rule(
                 "a",

@@ -210,6 +210,11 @@ fn the_schema_and_the_loader_agree_on_good_and_bad_files() {
         ("config", "docker: {hosts: [{name: a, address: 'unix:///a'}]}".to_owned(), true),
         ("config", "docker: {hosts: [{name: a}]}".to_owned(), false),
         ("config", "limits: {perHour: 0}".to_owned(), false),
+        ("config", "limits: {windows: [{actions: 3, within: 10m}, {actions: 20, within: 1d}]}".to_owned(), true),
+        ("config", "limits: {windows: [{actions: 3}]}".to_owned(), false),
+        ("config", "limits: {windows: []}".to_owned(), false),
+        ("rules", rule("restartContainer: {name: a}, limits: {windows: [{actions: 3, within: 10m}]}"), true),
+        ("rules", rule("restartContainer: {name: a}, limits: {windows: [{max: 3, within: 10m}]}"), false),
         ("config", "recievers: []".to_owned(), false),
         ("config", "receivers: [{name: a, slack: {webhokUrl: a}}]".to_owned(), false),
         ("config", "receivers: {name: a}".to_owned(), false),
@@ -247,6 +252,8 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), St
                 let pattern = regex::Regex::new(wanted.as_str().unwrap()).unwrap();
                 value.as_str().is_none_or(|text| pattern.is_match(text))
             }
+            "minItems" => value.as_array().is_none_or(|items| wanted.as_u64().unwrap() <= items.len() as u64),
+            "maxItems" => value.as_array().is_none_or(|items| wanted.as_u64().unwrap() >= items.len() as u64),
             "required" => wanted.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
             "anyOf" => wanted.as_array().unwrap().iter().any(|choice| check(root, choice, value, at).is_ok()),
             "items" => {

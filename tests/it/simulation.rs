@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autoheal::domain::decide::{Policy, decide};
-use autoheal::domain::guard::Limits;
+use autoheal::domain::guard::{Limits, Window};
 use autoheal::domain::heal::Outcome;
 use autoheal::domain::message::{Audience, Channel};
 use autoheal::domain::pause::AlertMatchers;
@@ -37,7 +37,12 @@ fn policy(dry_run: bool) -> Policy {
     let channel = Channel { name: "on-call/slack".to_owned(), audience: Audience::Everything };
     let storm = Some(StormLimit { targets: 3, within: Duration::from_mins(2), hold: Duration::from_mins(5) });
     let restart = RulePolicy {
-        limits: RuleLimits { concurrent: Some(2), per_hour: Some(8), storm },
+        limits: RuleLimits {
+            concurrent: Some(2),
+            per_hour: Some(8),
+            windows: vec![Window { actions: 3, within: Duration::from_mins(10) }],
+            storm,
+        },
         flapping: Some(Flapping { relapses: 2, within: Duration::from_hours(6) }),
         ..RulePolicy::default()
     };
@@ -50,7 +55,13 @@ fn policy(dry_run: bool) -> Policy {
         ("shadow", RulePolicy { mode: Mode::Shadow, ..RulePolicy::default() }),
     ];
     Policy {
-        limits: Limits { concurrent: 3, per_hour: 20 },
+        limits: Limits {
+            concurrent: 3,
+            per_hour: 20,
+            windows: [(8, 15), (60, 720)]
+                .map(|(actions, minutes)| Window { actions, within: Duration::from_mins(minutes) })
+                .into(),
+        },
         rules: RulePolicies::new(rules.map(|(name, rule)| (name.to_owned(), rule))),
         receivers: BTreeMap::from([("on-call".to_owned(), vec![channel])]),
         dry_run,

@@ -156,7 +156,7 @@ async fn what_is_due_comes_in_order_and_within_limits(place: &dyn Place) {
     }
     let early = store.advance_due(policy(), 10, at(9)).await.unwrap();
     assert_eq!((early.changed.len(), early.next_due), (0, Some(at(10))));
-    let tight = Arc::new(Policy { limits: Limits { concurrent: 2, per_hour: 60 }, ..Policy::default() });
+    let tight = Arc::new(Policy { limits: Limits { concurrent: 2, ..Limits::default() }, ..Policy::default() });
     let first = store.advance_due(Arc::clone(&tight), 1, at(40)).await.unwrap();
     assert_eq!(
         first.to_start.iter().map(|heal| heal.alerts[0].fingerprint).collect::<Vec<_>>(),
@@ -189,7 +189,7 @@ async fn a_try_that_could_not_be_made_counts_once_for_the_hour(place: &dyn Place
         finish(&store, &heal, ActionOutcome::Unreachable { error: "no engine".to_owned() }, now).await;
     }
     ingest(&store, vec![firing(2), firing(3)], 40_000).await;
-    let tight = Arc::new(Policy { limits: Limits { concurrent: 10, per_hour: 3 }, ..Policy::default() });
+    let tight = Arc::new(Policy { limits: Limits { per_hour: 3, ..Limits::default() }, ..Policy::default() });
     let advanced = store.advance_due(tight, 10, at(40_000)).await.unwrap();
     assert_eq!(advanced.to_start.len(), 3, "the first heal's tries count as one: {:?}", advanced.changed);
 }
@@ -412,6 +412,7 @@ macro_rules! every_promise_but_durability {
             an_attempt_is_recorded_stage_by_stage
             a_rule_at_its_limit_holds_up_no_other_rule
             a_rule_begins_no_more_within_an_hour_than_it_may
+            every_window_holds_over_all_rules_and_for_one
             shadows_wait_for_no_limit
             a_shadow_learns_how_its_alert_went_on
             nothing_begins_beside_an_alert_that_blocks

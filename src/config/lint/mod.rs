@@ -2,6 +2,7 @@
 //!
 //! Each finding is a warning with a code. `# autoheal: allow CODE` on its line, or on the line above, says that it is meant.
 
+mod limits;
 mod reach;
 mod secrets;
 mod selection;
@@ -109,6 +110,7 @@ pub(super) fn rules(rules: &[Linted<'_>], findings: &Findings<'_>) {
     reach::look(rules, findings);
     targets::look(rules, findings);
     times::look(rules, findings);
+    limits::look(rules, findings);
 }
 
 pub(super) use self::secrets::look as secrets;

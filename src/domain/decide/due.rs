@@ -61,7 +61,7 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
 }
 
 fn pending(mut draft: Draft<'_>, load: &Load, new_attempt: AttemptId, unreachable_since: Option<Timestamp>) -> Plan {
-    let Policy { limits, ref rules, ref alertmanager, .. } = *draft.policy();
+    let Policy { limits, rules, alertmanager, .. } = draft.policy();
     let alertmanager = alertmanager.as_deref();
     let rule = rules.get(&draft.heal.rule);
     let verdict = guard::ask(&Situation { heal: &draft.heal, limits, rule, alertmanager, load, now: draft.now });

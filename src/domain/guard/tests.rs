@@ -57,11 +57,11 @@ fn heal() -> Heal {
 }
 
 /// What the guards say: `allow`, or the word for their no and until when it holds.
-fn said(heal: &Heal, limits: Limits, load: &Load) -> String {
+fn said(heal: &Heal, limits: &Limits, load: &Load) -> String {
     said_under(&RulePolicy::default(), heal, limits, load)
 }
 
-fn said_under(rule: &RulePolicy, heal: &Heal, limits: Limits, load: &Load) -> String {
+fn said_under(rule: &RulePolicy, heal: &Heal, limits: &Limits, load: &Load) -> String {
     word(ask(&Situation { heal, limits, rule: Some(rule), alertmanager: None, load, now: at(NOW) }))
 }
 
@@ -81,7 +81,7 @@ fn word(verdict: Verdict) -> String {
 #[test]
 fn limits_over_all_rules_allow_below_and_hold_at() {
     let holder = HealId(Uuid::nil());
-    let limits = Limits { concurrent: 2, per_hour: 3 };
+    let limits = Limits { concurrent: 2, per_hour: 3, windows: Vec::new() };
     let free = Load::default();
     for (name, load, expected) in [
         ("all free", free.clone(), "allow"),
@@ -95,7 +95,48 @@ fn limits_over_all_rules_allow_below_and_hold_at() {
             "hold 1",
         ),
     ] {
-        assert_eq!(said(&heal(), limits, &load), expected, "{name}");
+        assert_eq!(said(&heal(), &limits, &load), expected, "{name}");
+    }
+}
+
+#[test]
+fn of_several_windows_the_one_that_is_full_for_longest_counts() {
+    const MINUTE: u64 = 60;
+    const DAY: u64 = 24 * 3600;
+    let window = |actions, seconds| Window { actions, within: Duration::from_secs(seconds) };
+    let begun = |seconds, started, ago: i64| Begun {
+        within: Duration::from_secs(seconds),
+        started,
+        oldest: Some(at(NOW - ago)),
+    };
+    for (name, hour, windows, expected) in [
+        ("nothing began", 0, vec![], "allow"),
+        ("just below both", 3, vec![begun(10 * MINUTE, 2, 500), begun(DAY, 19, 80_000)], "allow"),
+        ("the short one is full", 3, vec![begun(10 * MINUTE, 3, 500), begun(DAY, 19, 80_000)], "hold 100"),
+        ("the long one is full", 3, vec![begun(10 * MINUTE, 0, 500), begun(DAY, 20, 80_000)], "hold 6400"),
+        ("both are full", 3, vec![begun(10 * MINUTE, 3, 500), begun(DAY, 20, 80_000)], "hold 6400"),
+        ("the hour is full as well", 4, vec![begun(10 * MINUTE, 3, 500)], "hold 600"),
+        ("the oldest leaves this moment", 3, vec![begun(10 * MINUTE, 3, 600)], "hold 1"),
+        ("a clock went back", 3, vec![begun(10 * MINUTE, 3, -60)], "hold 660"),
+        ("another window was counted", 3, vec![begun(MINUTE, 99, 1)], "allow"),
+    ] {
+        let load = |windows: &[Begun]| Load {
+            started_last_hour: hour,
+            oldest_start: Some(at(NOW - 3000)),
+            windows: windows.into(),
+            ..Load::default()
+        };
+        let windows_of = || vec![window(3, 10 * MINUTE), window(20, DAY)];
+        let limits = Limits { per_hour: 4, windows: windows_of(), ..Limits::default() };
+        assert_eq!(said(&heal(), &limits, &load(&windows)), expected, "{name}, over all rules");
+        let rule = RulePolicy {
+            limits: RuleLimits { per_hour: Some(4), windows: windows_of(), ..RuleLimits::default() },
+            ..RulePolicy::default()
+        };
+        let Load { started_last_hour, oldest_start, windows, .. } = load(&windows);
+        let of_rule = RuleLoad { started_last_hour, oldest_start, windows, ..RuleLoad::default() };
+        let load = Load { rule: of_rule, ..Load::default() };
+        assert_eq!(said_under(&rule, &heal(), &Limits::default(), &load), expected, "{name}, of the rule");
     }
 }
 
@@ -130,8 +171,8 @@ fn a_pause_holds_what_it_covers_until_the_last_one_ends() {
         ),
     ] {
         let load = Load { pauses: pauses.into(), acting: 99, ..Load::default() };
-        let limits = Limits { concurrent: 100, per_hour: 1 };
-        assert_eq!(said(&heal(), limits, &load), expected, "{name}");
+        let limits = Limits { concurrent: 100, per_hour: 1, windows: Vec::new() };
+        assert_eq!(said(&heal(), &limits, &load), expected, "{name}");
     }
 }
 
@@ -145,14 +186,14 @@ fn who_asks_first_waits_for_leave_for_this_very_step() {
         ("allowed", Heal { approval: approved(0, 60), ..ask.clone() }, "allow"),
         ("another step was allowed", Heal { step: 1, approval: approved(0, 60), ..ask.clone() }, "ask"),
     ] {
-        assert_eq!(said(&heal, Limits::default(), &Load::default()), expected, "{name}");
+        assert_eq!(said(&heal, &Limits::default(), &Load::default()), expected, "{name}");
     }
 }
 
 #[test]
 fn a_rule_has_limits_of_its_own_beside_those_over_all_rules() {
     let policy = |concurrent, per_hour| RulePolicy {
-        limits: RuleLimits { concurrent, per_hour, storm: None },
+        limits: RuleLimits { concurrent, per_hour, ..RuleLimits::default() },
         ..RulePolicy::default()
     };
     let load = |acting, started| Load {
@@ -171,10 +212,10 @@ fn a_rule_has_limits_of_its_own_beside_those_over_all_rules() {
         ("as many began as may", policy(Some(2), Some(3)), load(0, 3), "hold 600"),
         ("the hour lasts longer", policy(Some(2), Some(3)), load(2, 3), "hold 600"),
     ] {
-        assert_eq!(said_under(&rule, &heal(), Limits::default(), &load), expected, "{name}");
+        assert_eq!(said_under(&rule, &heal(), &Limits::default(), &load), expected, "{name}");
     }
     let full = Load { acting: 10, ..load(0, 0) };
-    assert_eq!(said_under(&policy(Some(2), None), &heal(), Limits::default(), &full), "hold 1", "both must allow");
+    assert_eq!(said_under(&policy(Some(2), None), &heal(), &Limits::default(), &full), "hold 1", "both must allow");
 }
 
 #[test]
@@ -207,7 +248,7 @@ fn a_storm_holds_what_has_not_acted_until_it_has_been_calm_for_a_while() {
         ("known and over", heal(), load(&[0], Some((-600, 0))), "allow"),
         ("a clock that went back", heal(), load(&[], Some((3000, 9000))), "hold 1020"),
     ] {
-        assert_eq!(said_under(&rule, &heal, Limits::default(), &load), expected, "{name}");
+        assert_eq!(said_under(&rule, &heal, &Limits::default(), &load), expected, "{name}");
     }
 }
 
@@ -233,8 +274,8 @@ fn a_rule_is_blocked_while_another_alert_fires() {
         ("its own alert", vec![own], "allow"),
     ] {
         let load = Load { blockers: blockers.into(), ..Load::default() };
-        assert_eq!(said_under(&rule, &heal(), Limits::default(), &load), expected, "{name}");
-        assert_eq!(said(&heal(), Limits::default(), &load), "allow", "{name}, for a rule that nothing blocks");
+        assert_eq!(said_under(&rule, &heal(), &Limits::default(), &load), expected, "{name}");
+        assert_eq!(said(&heal(), &Limits::default(), &load), "allow", "{name}, for a rule that nothing blocks");
     }
 }
 
@@ -260,7 +301,7 @@ fn a_rule_acts_within_its_active_times_and_outside_of_its_muted_ones() {
         ("muted later", under(&[], &[&day]), "allow"),
         ("never, looked at once a day", under(&[&night], &[&night]), "hold 86400"),
     ] {
-        assert_eq!(said_under(&rule, &heal(), Limits::default(), &Load::default()), expected, "{name}");
+        assert_eq!(said_under(&rule, &heal(), &Limits::default(), &Load::default()), expected, "{name}");
     }
 }
 
@@ -274,7 +315,7 @@ fn the_order_is_people_then_times_then_leave_then_limits_then_what_else_fires() 
         Arc::new(TimeInterval { name: "always".to_owned(), periods: vec![Period::always(jiff::tz::TimeZone::UTC)] });
     let mut rule = RulePolicy {
         schedule: Schedule { active: vec![], mute: vec![always] },
-        limits: RuleLimits { concurrent: Some(1), per_hour: Some(1), storm },
+        limits: RuleLimits { concurrent: Some(1), per_hour: Some(1), windows: vec![], storm },
         blocked_by,
         ..RulePolicy::default()
     };
@@ -286,16 +327,18 @@ fn the_order_is_people_then_times_then_leave_then_limits_then_what_else_fires() 
         target_holder: Some((HealId(Uuid::nil()), at(NOW + 30))),
         started_last_hour: 1,
         oldest_start: None,
+        windows: [].into(),
         rule: RuleLoad {
             acting: 1,
             started_last_hour: 1,
             oldest_start: None,
+            windows: [].into(),
             sightings: [at(NOW), at(NOW)].into(),
             storm: None,
         },
         blockers: [blocker].into(),
     };
-    let limits = Limits { concurrent: 1, per_hour: 1 };
+    let limits = &Limits { concurrent: 1, per_hour: 1, windows: vec![] };
     let mut heal = Heal { mode: Mode::Ask, ..heal() };
     let never_asked = crate::domain::alertmanager::Alertmanager::default();
     let mut alertmanager = Some(&never_asked);
@@ -406,7 +449,7 @@ fn how_the_alert_stands_must_be_known_and_be_told() {
         ("did not answer now, but did a moment ago", &plain, view(0, &active), failure(), "allow"),
     ] {
         let alertmanager = Alertmanager { view, failure };
-        let (limits, load) = (Limits::default(), Load::default());
+        let (limits, load) = (&Limits::default(), Load::default());
         let situation = Situation {
             heal: &heal,
             limits,
@@ -422,7 +465,7 @@ fn how_the_alert_stands_must_be_known_and_be_told() {
 #[test]
 fn an_alert_that_fires_for_too_long_is_refused_before_anything_was_done() {
     let rule = |seconds| RulePolicy { max_age: Some(Duration::from_secs(seconds)), ..RulePolicy::default() };
-    let (limits, load) = (Limits::default(), Load::default());
+    let (limits, load) = (&Limits::default(), Load::default());
     let mut heal = heal();
     assert_eq!(said_under(&rule(60), &heal, limits, &load), "allow");
     assert_eq!(said_under(&rule(59), &heal, limits, &load), "refuse");

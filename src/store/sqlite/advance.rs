@@ -91,7 +91,7 @@ impl Session {
                 }
                 room = room.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
                 // Read anew each time, because attempts that ended above gave back what those below ask for.
-                let mut running = self.running(now)?;
+                let mut running = self.running(policy, now)?;
                 for (id, rule) in due {
                     if reached.holds_back(policy, &rule) && state == WAITING {
                         continue;
@@ -137,7 +137,7 @@ impl Session {
                 match errand {
                     Some(Errand::Start) => {
                         // The next heal's guards must see what this one took.
-                        *running = self.running(now)?;
+                        *running = self.running(policy, now)?;
                         advanced.to_start.push(heal.clone());
                     }
                     Some(Errand::Stop) => advanced.to_cancel.push(heal.clone()),
@@ -181,7 +181,7 @@ impl Session {
         let load = match event {
             Event::Due { .. } => {
                 let around = self.surroundings(policy, now)?;
-                self.load(policy, heal.as_ref(), &around, &mut self.running(now)?, now)?
+                self.load(policy, heal.as_ref(), &around, &mut self.running(policy, now)?, now)?
             }
             _ => Load::default(),
         };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::session::{Session, decode_heal, encode, millis, millis_up};
 use crate::domain::action::Target;
 use crate::domain::decide::{Event, Policy, Snapshot};
-use crate::domain::guard::{Full, Storm};
+use crate::domain::guard::{Full, Storm, Window};
 use crate::domain::heal::{Heal, HealId, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::{Plan, PlannedMessage};
@@ -18,8 +18,8 @@ use crate::store::StoreError;
 
 /// How long an attempt belongs to the process that began it unless it says again that it lives.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-/// Attempts are remembered for twice the window that limits look at.
-const ATTEMPT_MEMORY: Duration = Duration::from_hours(2);
+/// Attempts are remembered for longer than any window that limits look at, whatever a reload brings.
+const ATTEMPT_MEMORY: Duration = Window::LONGEST.saturating_add(Duration::from_hours(1));
 
 /// What the engine is to do about an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::apply::{earlier, id_text};
 use super::session::{Session, encode, millis, timestamp, unreadable};
 use crate::domain::alert::{Alert, AlertStatus};
 use crate::domain::decide::Policy;
-use crate::domain::guard::{Blocker, Load, RuleLoad, Storm};
+use crate::domain::guard::{Begun, Blocker, Load, RuleLoad, Storm, Window};
 use crate::domain::heal::{Heal, HealId};
 use crate::domain::pause::Pause;
 use crate::domain::rule_policy::{RulePolicy, StormLimit};
@@ -37,6 +37,7 @@ pub(super) struct Running {
     acting: u32,
     started_last_hour: u32,
     oldest_start: Option<Timestamp>,
+    windows: Arc<[Begun]>,
     /// Of the rules that were asked for so far.
     rules: BTreeMap<String, RuleLoad>,
 }
@@ -57,7 +58,7 @@ impl Session {
         Ok(Surroundings { pauses, blockers: blockers.into() })
     }
 
-    pub(super) fn running(&self, now: Timestamp) -> Result<Running, StoreError> {
+    pub(super) fn running(&self, policy: &Policy, now: Timestamp) -> Result<Running, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT (SELECT COUNT(*) FROM heal WHERE action_target IS NOT NULL), COUNT(*), MIN(started_at)
              FROM attempt WHERE started_at > ?1",
@@ -65,7 +66,33 @@ impl Session {
         let (acting, started_last_hour, oldest): (u32, u32, Option<i64>) =
             statement.query_row([earlier(now, HOUR)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let oldest_start = oldest.map(timestamp).transpose()?;
-        Ok(Running { acting, started_last_hour, oldest_start, rules: BTreeMap::new() })
+        let windows = self.begun(None, &policy.limits.windows, now)?;
+        Ok(Running { acting, started_last_hour, oldest_start, windows, rules: BTreeMap::new() })
+    }
+
+    /// What began within each window, of one rule or of all. No more than the limit is counted: that many are too many.
+    fn begun(&self, rule: Option<&str>, windows: &[Window], now: Timestamp) -> Result<Arc<[Begun]>, StoreError> {
+        if windows.is_empty() {
+            return Ok(Arc::default());
+        }
+        let mut statement = self.connection.prepare_cached(match rule {
+            None => {
+                "SELECT COUNT(*), MIN(started_at) FROM (SELECT started_at FROM attempt
+                 WHERE started_at > ?1 AND ?3 IS NULL ORDER BY started_at DESC LIMIT ?2)"
+            }
+            Some(_) => {
+                "SELECT COUNT(*), MIN(started_at) FROM (SELECT started_at FROM attempt
+                 WHERE started_at > ?1 AND rule = ?3 ORDER BY started_at DESC LIMIT ?2)"
+            }
+        })?;
+        let count = |window: &Window| {
+            let (started, oldest): (u32, Option<i64>) = statement
+                .query_row(params![earlier(now, window.within), window.actions, rule], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+            Ok(Begun { within: window.within, started, oldest: oldest.map(timestamp).transpose()? })
+        };
+        windows.iter().map(count).collect()
     }
 
     /// What the guards ask for about one heal.
@@ -91,6 +118,7 @@ impl Session {
             target_holder,
             started_last_hour: running.started_last_hour,
             oldest_start: running.oldest_start,
+            windows: Arc::clone(&running.windows),
             rule,
             blockers: Arc::clone(&around.blockers),
         })
@@ -117,6 +145,7 @@ impl Session {
                 .query_row(params![earlier(now, HOUR), name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             load.oldest_start = oldest.map(timestamp).transpose()?;
         }
+        load.windows = self.begun(Some(name), &rule.limits.windows, now)?;
         if let Some(limit) = rule.limits.storm {
             load.sightings = self.sightings(name, limit, now)?.into();
             load.storm = self.storm(name)?;

@@ -94,7 +94,7 @@ docker:
   - {name: far, address: "tcp://far.example.com:2376", tls: {caFile: ca.pem, certFile: ca.pem, keyFile: ca.pem}}
 awx: {address: "https://awx.example.com/api", token: "${BEARER}"}
 throttling: {interval: 2h}
-limits: {concurrent: 3, perHour: 7}
+limits: {concurrent: 3, perHour: 7, windows: [{actions: 3, within: 10m}, {actions: 20, within: 1d}]}
 web: {listenAddress: ":9100", bearerTokens: ["${BEARER}"], maxBodyBytes: 1024}
 receivers:
 - name: on-call
@@ -144,6 +144,9 @@ fn every_key_arrives() {
     assert!(matches!(&config.store, StoreLocation::Sqlite(path) if path.ends_with("state/heals.db")));
     assert_eq!(config.docker_hosts[1].tls.as_ref().unwrap().ca_file.file_name().unwrap(), "ca.pem");
     assert_eq!((config.limits.concurrent, config.limits.per_hour), (3, 7));
+    let windows: Vec<_> =
+        config.limits.windows.iter().map(|window| (window.actions, window.within.as_secs())).collect();
+    assert_eq!(windows, [(3, 600), (20, 86_400)]);
     assert_eq!(config.web.listen_address.to_string(), "0.0.0.0:9100");
     assert_eq!(config.web.bearer_tokens[0].expose(), "b");
     assert_eq!(config.history, Duration::from_hours(30 * 24));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autoheal::domain::guard::Window;
 use autoheal::domain::rule::Mode;
 use autoheal::domain::rule_policy::{ApprovalPolicy, Flapping, RuleLimits, StormLimit};
 use insta::assert_snapshot;
@@ -89,7 +90,7 @@ fn limits_times_and_blocking_alerts_arrive() {
 rules:
 - metadata: {name: a}
   labels: {alertname: X}
-  limits: {concurrent: 1, perHour: 6, storm: {targets: 5, within: 2m, hold: 15m}}
+  limits: {concurrent: 1, perHour: 6, windows: [{actions: 2, within: 10m}], storm: {targets: 5, within: 2m, hold: 15m}}
   activeTimes: [business-hours]
   blockedBy: ['alertname="NodeDown", severity="critical"', alertname=Maintenance]
   restartContainer: {name: ui}
@@ -102,7 +103,8 @@ rules:
     let policies = config.rules.policies();
     let policy = policies.get("a").unwrap();
     let storm = StormLimit { targets: 5, within: Duration::from_mins(2), hold: Duration::from_mins(15) };
-    assert_eq!(policy.limits, RuleLimits { concurrent: Some(1), per_hour: Some(6), storm: Some(storm) });
+    let windows = vec![Window { actions: 2, within: Duration::from_mins(10) }];
+    assert_eq!(policy.limits, RuleLimits { concurrent: Some(1), per_hour: Some(6), windows, storm: Some(storm) });
     assert_eq!((policy.schedule.active.len(), policy.blocked_by.len()), (1, 2));
     assert_eq!(policies.get("b").unwrap().limits, RuleLimits::default());
     assert!(policies.has_blockers());
@@ -192,4 +194,47 @@ rules:
     10 |   blockedBy: ['{}', '=x']
        |                      ^ expected for example alertname="NodeDown"
     "#);
+}
+
+#[test]
+fn windows_that_limit_nothing_or_twice_are_refused() {
+    let config = "limits: {windows: [{actions: 3, within: 10m}, {actions: 9, within: 600s}, {actions: 0, within: 8d}, {actions: 1}]}\n";
+    let rules = r"
+rules:
+- metadata: {name: a}
+  labels: {alertname: X}
+  limits: {windows: []}
+  restartContainer: {name: ui}
+";
+    assert_snapshot!(told(&[("autoheal.yml", config), ("rules/a.yml", rules)]), @r"
+    error: two windows last equally long
+     --> autoheal.yml:1:47
+      |
+    1 | limits: {windows: [{actions: 3, within: 10m}, {actions: 9, within: 600s}, {actions: 0, within: 8d}, {actions: 1}]}
+      |                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^ only the narrower of them would ever hold
+
+    error: this number is out of range
+     --> autoheal.yml:1:85
+      |
+    1 | limits: {windows: [{actions: 3, within: 10m}, {actions: 9, within: 600s}, {actions: 0, within: 8d}, {actions: 1}]}
+      |                                                                                     ^ expected a whole number from 1 to 10000
+
+    error: this duration is out of range
+     --> autoheal.yml:1:96
+      |
+    1 | limits: {windows: [{actions: 3, within: 10m}, {actions: 9, within: 600s}, {actions: 0, within: 8d}, {actions: 1}]}
+      |                                                                                                ^^ expected 1s to 7d
+
+    error: a window of `limits` needs `within`
+     --> autoheal.yml:1:101
+      |
+    1 | limits: {windows: [{actions: 3, within: 10m}, {actions: 9, within: 600s}, {actions: 0, within: 8d}, {actions: 1}]}
+      |                                                                                                     ^^^^^^^^^^^^ `within` is missing
+
+    error: `windows` limits nothing
+     --> rules/a.yml:5:21
+      |
+    5 |   limits: {windows: []}
+      |                     ^^ remove the key, or name one: {actions: 3, within: 10m}
+    ");
 }

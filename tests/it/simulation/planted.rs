@@ -31,12 +31,17 @@ fn two_at_once(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestam
 }
 
 fn no_limits(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
-    let limits = Limits { concurrent: 1000, per_hour: 1000 };
+    let limits = Limits { concurrent: 1000, per_hour: 1000, windows: Vec::new() };
     decide(&Policy { limits, ..policy.clone() }, snapshot, event, now)
 }
 
 fn no_limit_of_the_rule(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
     decide(policy, &with_load(snapshot, |seen| seen.load.rule.acting = 0), event, now)
+}
+
+fn only_the_hour_counts(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+    let forgetful = with_load(snapshot, |seen| seen.load.rule.windows = [].into());
+    decide(policy, &forgetful, event, now)
 }
 
 fn deaf_to_pauses(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
@@ -141,10 +146,11 @@ fn two_minds(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp)
 
 #[test]
 fn every_planted_bug_is_found() {
-    let bugs: [(&str, DecideFn, &str); 15] = [
+    let bugs: [(&str, DecideFn, &str); 16] = [
         ("two at once", two_at_once, "two heals act on one target"),
         ("no limits", no_limits, "may"),
         ("no limit of the rule", no_limit_of_the_rule, "a rule acts more often"),
+        ("only the hour counts", only_the_hour_counts, "its rule begins more within a window"),
         ("deaf to pauses", deaf_to_pauses, "although it is paused"),
         ("asks nobody", asks_nobody, "although nobody approved"),
         ("forgets to page", forgets_to_page, "a human is not called exactly once"),

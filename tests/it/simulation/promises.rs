@@ -1,10 +1,12 @@
 //! What must hold after every single step, whatever happened. The numbers are those of the promises in the design.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use autoheal::domain::Timestamp;
 use autoheal::domain::alert::AlertStatus;
 use autoheal::domain::decide::{Event, Policy, Snapshot};
+use autoheal::domain::guard::Window;
 use autoheal::domain::heal::{AttemptStage, Heal, Outcome, Phase};
 use autoheal::domain::message::MessageKind;
 use autoheal::domain::plan::Plan;
@@ -114,18 +116,20 @@ pub fn of_all(record: &Record, policy: &Policy) -> Result<(), Violation> {
     Ok(())
 }
 
-/// 9: asked when an attempt has begun, because a clock that goes back brings back what an hour had already swallowed.
-pub fn of_hour(record: &Record, policy: &Policy, heal: &Heal, now: Timestamp) -> Result<(), Violation> {
-    let of_rule = record.began_within_the_hour(Some(&heal.rule), now).len();
-    let limit = policy.rules.get(&heal.rule).and_then(|rule| rule.limits.per_hour);
-    must(
-        limit.is_none_or(|limit| of_rule <= limit as usize),
-        "its rule begins more within the hour than it may",
-        heal,
-    )?;
-    let begun = record.began_within_the_hour(None, now).len();
-    if begun > policy.limits.per_hour as usize {
-        return Err(Violation(format!("{begun} actions began within the hour, {} may", policy.limits.per_hour)));
+/// 9: asked when an attempt has begun, because a clock that goes back brings back what a window had already swallowed.
+pub fn of_rate(record: &Record, policy: &Policy, heal: &Heal, now: Timestamp) -> Result<(), Violation> {
+    let hour = |actions| Window { actions, within: Duration::from_hours(1) };
+    if let Some(rule) = policy.rules.get(&heal.rule) {
+        for window in rule.limits.per_hour.map(hour).iter().chain(&rule.limits.windows) {
+            let begun = record.began_within(window.within, Some(&heal.rule), now).len();
+            must(begun <= window.actions as usize, "its rule begins more within a window than it may", heal)?;
+        }
+    }
+    for window in [hour(policy.limits.per_hour)].iter().chain(&policy.limits.windows) {
+        let begun = record.began_within(window.within, None, now).len();
+        if begun > window.actions as usize {
+            return Err(Violation(format!("{begun} actions began within {:?}, {} may", window.within, window.actions)));
+        }
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 //! real store's unique indexes refuse.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use autoheal::domain::action::Target;
 use autoheal::domain::alert::{Alert, Fingerprint};
 use autoheal::domain::decide::{Event, Policy, Snapshot};
-use autoheal::domain::guard::{Blocker, Load, RuleLoad, Storm};
+use autoheal::domain::guard::{Begun, Blocker, Load, RuleLoad, Storm, Window};
 use autoheal::domain::heal::{Episode, Heal, HealId};
 use autoheal::domain::message::MessageKind;
 use autoheal::domain::pause::Pause;
@@ -105,11 +106,25 @@ impl Record {
             .acting()
             .find(|other| other.id != heal.id && other.current_step().map(|step| step.action.target()) == target);
         let hour = |rule: Option<&str>| -> (u32, Option<Timestamp>) {
-            let began = self.began_within_the_hour(rule, now);
+            let began = self.began_within(HOUR, rule, now);
             (u32::try_from(began.len()).unwrap(), began.into_iter().min())
         };
         let (started_last_hour, oldest_start) = hour(None);
         let (rule_started, rule_oldest) = hour(Some(&heal.rule));
+        let windows = |rule: Option<&str>, windows: &[Window]| -> Arc<[Begun]> {
+            let begun = |window: &Window| {
+                let mut began = self.began_within(window.within, rule, now);
+                began.sort_unstable_by(|a, b| b.cmp(a));
+                began.truncate(window.actions as usize);
+                Begun {
+                    within: window.within,
+                    started: u32::try_from(began.len()).unwrap(),
+                    oldest: began.last().copied(),
+                }
+            };
+            windows.iter().map(begun).collect()
+        };
+        let of_rule = policy.rules.get(&heal.rule).map_or(&[][..], |rule| &rule.limits.windows);
         let mut sightings: Vec<Timestamp> = Vec::new();
         if let Some(limit) = policy.rules.get(&heal.rule).and_then(|rule| rule.limits.storm) {
             let of_rule = self.sightings.iter().filter(|((rule, _), _)| *rule == heal.rule);
@@ -122,10 +137,12 @@ impl Record {
             target_holder: holder.and_then(|heal| Some((heal.id, heal.attempt()?.deadline))),
             started_last_hour,
             oldest_start,
+            windows: windows(None, &policy.limits.windows),
             rule: RuleLoad {
                 acting: u32::try_from(self.acting().filter(|other| other.rule == heal.rule).count()).unwrap(),
                 started_last_hour: rule_started,
                 oldest_start: rule_oldest,
+                windows: windows(Some(&heal.rule), of_rule),
                 sightings: sightings.into(),
                 storm: self.storms.get(&heal.rule).copied(),
             },
@@ -133,9 +150,9 @@ impl Record {
         }
     }
 
-    pub fn began_within_the_hour(&self, rule: Option<&str>, now: Timestamp) -> Vec<Timestamp> {
+    pub fn began_within(&self, span: Duration, rule: Option<&str>, now: Timestamp) -> Vec<Timestamp> {
         let of_rule = self.began.iter().filter(|began| rule.is_none_or(|rule| began.rule == rule));
-        of_rule.map(|began| began.at).filter(|at| *at > now - HOUR).collect()
+        of_rule.map(|began| began.at).filter(|at| *at > now - span).collect()
     }
 
     /// Writes a plan, whole.
@@ -168,7 +185,7 @@ impl Record {
         let number = heal.current_step().map_or(0, |step| step.attempts_used);
         self.began.retain(|began| {
             // An attempt that could not even be tried keeps its number, and so its row.
-            began.at > now - 2 * HOUR && (began.heal, began.step, began.number) != (heal.id, heal.step, number)
+            began.at > now - 24 * HOUR && (began.heal, began.step, began.number) != (heal.id, heal.step, number)
         });
         self.began.push(Began { heal: heal.id, step: heal.step, number, rule: heal.rule.clone(), at: now });
     }

@@ -149,7 +149,7 @@ impl World {
         if let Some(heal) = &plan.heal {
             promises::of_heal(&self.record, &self.policy, heal, self.now)?;
             if let (true, Some(attempt)) = (plan.start_action, heal.attempt()) {
-                promises::of_hour(&self.record, &self.policy, heal, self.now)?;
+                promises::of_rate(&self.record, &self.policy, heal, self.now)?;
                 let replica = self.chance.below(2);
                 self.take_on(replica, heal, attempt);
             }

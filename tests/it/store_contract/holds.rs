@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autoheal::domain::guard::Window;
 use autoheal::domain::pause::AlertMatchers;
 use autoheal::domain::rule::{HealRequest, Mode};
 use autoheal::domain::rule_policy::{RuleLimits, RulePolicies, RulePolicy, StormLimit};
@@ -51,10 +52,50 @@ pub async fn a_rule_begins_no_more_within_an_hour_than_it_may(place: &dyn Place)
     assert_eq!(store.advance_due(tight, 100, at(60 * MINUTE)).await.unwrap().to_start.len(), 1);
 }
 
+pub async fn every_window_holds_over_all_rules_and_for_one(place: &dyn Place) {
+    const HOUR: i64 = 60 * MINUTE;
+    let window = |actions, within| Window { actions, within };
+    let of_rule_alone = RuleLimits { windows: vec![window(1, Duration::from_mins(10))], ..RuleLimits::default() };
+    let over_all = vec![window(3, Duration::from_mins(2)), window(5, Duration::from_hours(24))];
+    let both = Arc::new(Policy {
+        limits: Limits { windows: over_all, ..Limits::default() },
+        ..(*limits(of_rule_alone)).clone()
+    });
+    let store = place.open().await;
+    ingest(&store, (0..3).map(|number| of_rule("restart", number)).collect(), 0).await;
+    ingest(&store, (3..9).map(|number| of_rule("other", number)).collect(), 1).await;
+    let begun = async |store: &Arc<dyn Store>, now: i64| {
+        let heals = store.advance_due(Arc::clone(&both), 100, at(now)).await.unwrap().to_start;
+        for heal in &heals {
+            finish(store, heal, done(), now).await;
+        }
+        heals.iter().map(|heal| heal.rule.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(begun(&store, 1).await, ["restart", "other", "other"]);
+    assert_eq!(begun(&store, 2 * MINUTE).await, Vec::<String>::new(), "three began within two minutes");
+    assert_eq!(begun(&store, 2 * MINUTE + 1).await, ["other", "other"], "and one of restart's within ten");
+    assert_eq!(begun(&store, 12 * HOUR).await, Vec::<String>::new(), "five began within the day");
+    let held = all(&store).await.into_iter().filter(|heal| heal.reason.is_hold());
+    let day = Duration::from_hours(24);
+    let reason = Reason::WindowLimit { started: 5, limit: 5, within: day, until: at(1) + day };
+    assert!(held.into_iter().any(|heal| heal.reason == reason));
+    // What was pruned meanwhile, where little history is kept, counts all the same.
+    ingest(&store, vec![sighting(resolved_alert(0), [request("restart", "web-0")])], 12 * HOUR).await;
+    for message in store.claim_messages(100, at(12 * HOUR)).await.unwrap().0 {
+        store.message_result(message.id, DeliveryResult::Sent { memory: None }, at(12 * HOUR)).await.unwrap();
+    }
+    for message in store.claim_messages(100, at(12 * HOUR)).await.unwrap().0 {
+        store.message_result(message.id, DeliveryResult::Sent { memory: None }, at(12 * HOUR)).await.unwrap();
+    }
+    assert_eq!(store.prune(at(20 * HOUR)).await.unwrap(), 1);
+    assert_eq!(begun(&store, 23 * HOUR).await, Vec::<String>::new());
+    assert_eq!(begun(&store, 24 * HOUR + 1).await, ["restart", "other", "other"], "the day is over for three of them");
+}
+
 pub async fn shadows_wait_for_no_limit(place: &dyn Place) {
     let store = place.open().await;
     let shadow = Policy {
-        limits: Limits { concurrent: 1, per_hour: 60 },
+        limits: Limits { concurrent: 1, ..Limits::default() },
         ..(*with_rule(RulePolicy { mode: Mode::Shadow, ..RulePolicy::default() })).clone()
     };
     ingest(&store, (0..20).map(|number| of_rule("other", number)).collect(), 0).await;
