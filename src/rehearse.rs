@@ -1,23 +1,30 @@
-//! A rehearsal: what every rule would do for every alert of a delivery, without a store and without a deed. The command
-//! line's `plan` and the daemon's `POST /api/v1/plan` both answer with it, and it asks the same
-//! [`decide`] as the daemon does.
+//! A rehearsal: what every rule would do for every alert of a delivery, without a deed. The command line's `plan` and the
+//! daemon's `POST /api/v1/plan` both answer with it, and it asks the same [`decide`](crate::domain::decide::decide) as the
+//! daemon does.
+//!
+//! `explain` is each matcher's own word, `standing` what a store's memory makes of it, `text` the plan for people.
 
-use std::fmt;
+mod explain;
+mod standing;
+mod text;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
+use self::standing::Considered;
 use crate::domain::Timestamp;
 use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Delivery, Fingerprint, Labels};
-use crate::domain::decide::{Event, Policy, Snapshot, decide};
+use crate::domain::decide::Policy;
 use crate::domain::evidence::Probe;
-use crate::domain::heal::{AttemptId, Heal, HealId, Outcome};
-use crate::domain::matcher::{Comparison, Matcher};
+use crate::domain::heal::{HealStep, Outcome};
 use crate::domain::reason::Reason;
-use crate::domain::regex::Regex;
-use crate::domain::rule::{AlertSelector, HealRequest, HealRule, Mode, RuleSet};
+use crate::domain::rule::{HealRequest, HealRule, Mode, RuleSet};
+use crate::store::StoreError;
+use crate::store::sqlite::Peek;
+
+pub use self::explain::{Condition, Part};
+pub use self::standing::{GuardWord, Guards, Ladder, Remembered};
 
 /// What a rule would do for an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +44,21 @@ pub enum Verdict {
     Suppressed,
     /// Its action cannot be rendered for this alert.
     Error,
+}
+
+/// What a rehearsal goes by.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    /// The rules.
+    pub rules: &'a RuleSet,
+    /// What holds for all heals.
+    pub policy: &'a Policy,
+    /// What is remembered; `None` is as if nothing were known of any alert.
+    pub past: Option<&'a Peek>,
+    /// Whether each matcher says for itself whether it holds.
+    pub explain: bool,
+    /// The time.
+    pub now: Timestamp,
 }
 
 impl Verdict {
@@ -88,6 +110,12 @@ pub struct RulePlan {
     pub target: Option<Target>,
     /// The rendered ladder.
     pub steps: Vec<StepPlan>,
+    /// Every condition of the rule with its own verdict, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<Condition>>,
+    /// Where on the ladder it would begin, where a store was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
 }
 
 /// One step of a ladder.
@@ -106,31 +134,13 @@ pub struct StepPlan {
     pub evidence: Vec<String>,
 }
 
-/// Rehearses a delivery as if nothing were known of its alerts.
-#[must_use]
-pub fn plan_delivery(rules: &RuleSet, policy: &Policy, delivery: &Delivery, now: Timestamp) -> PlanReport {
-    let alerts = delivery.alerts.iter().map(|alert| {
-        let mut stopped_by: Option<&str> = None;
-        let rules = rules.rules().iter().map(|rule| {
-            if let Some(stopper) = stopped_by {
-                return no_match(rule, format!("rule {stopper} matched and has continue: false"));
-            }
-            if let Some(mismatch) = mismatch(&rule.selector, alert) {
-                return no_match(rule, mismatch);
-            }
-            if !rule.continue_matching {
-                stopped_by = Some(&rule.name);
-            }
-            rehearse(rule, policy, alert, now)
-        });
-        AlertPlan {
-            rules: rules.collect(),
-            fingerprint: alert.fingerprint,
-            status: alert.status,
-            labels: alert.labels.clone(),
-        }
-    });
-    PlanReport { alerts: alerts.collect() }
+/// Rehearses a delivery. Each alert is taken on its own, as if it came first.
+///
+/// # Errors
+/// The store that was asked cannot be read.
+pub fn plan_delivery(stage: Stage<'_>, delivery: &Delivery) -> Result<PlanReport, StoreError> {
+    let alerts = delivery.alerts.iter().map(|alert| stage.alert(alert)).collect::<Result<_, _>>()?;
+    Ok(PlanReport { alerts })
 }
 
 impl PlanReport {
@@ -141,129 +151,98 @@ impl PlanReport {
     }
 }
 
-fn no_match(rule: &HealRule, reason: String) -> RulePlan {
-    RulePlan { rule: rule.name.clone(), verdict: Verdict::NoMatch, reason, target: None, steps: Vec::new() }
-}
-
-fn rehearse(rule: &HealRule, policy: &Policy, alert: &Alert, now: Timestamp) -> RulePlan {
-    let request = rule.request(alert);
-    let (verdict, reason) = judge(policy, alert, &request, now);
-    let target = request.ladder.is_ok().then_some(request.target);
-    let steps = request.ladder.unwrap_or_default();
-    let steps = steps.into_iter().map(|step| StepPlan {
-        action: step.action.kind(),
-        target: step.action.target(),
-        attempts: step.attempts,
-        rendered: step.action.fields(),
-        evidence: step.verify.probes.iter().map(Probe::wanted).collect(),
-    });
-    RulePlan { rule: request.rule, verdict, reason: reason.to_string(), target, steps: steps.collect() }
-}
-
-fn judge(policy: &Policy, alert: &Alert, request: &HealRequest, now: Timestamp) -> (Verdict, Reason) {
-    if let Err(error) = &request.ladder {
-        return (Verdict::Error, Reason::NotRendered { error: error.to_string() });
+impl Stage<'_> {
+    fn alert(self, alert: &Alert) -> Result<AlertPlan, StoreError> {
+        let mut stopped_by: Option<&str> = None;
+        let mut rules = Vec::new();
+        for rule in self.rules.rules() {
+            let plan = match (stopped_by, explain::mismatch(&rule.selector, alert)) {
+                (Some(stopper), _) => no_match(rule, format!("rule {stopper} matched and has continue: false")),
+                (None, Some(mismatch)) => no_match(rule, mismatch),
+                (None, None) => {
+                    stopped_by = (!rule.continue_matching).then_some(&rule.name);
+                    self.rehearse(rule, alert)?
+                }
+            };
+            let conditions = self.explain.then(|| explain::conditions(&rule.selector, alert));
+            rules.push(RulePlan { conditions, ..plan });
+        }
+        let Alert { fingerprint, status, labels, .. } = alert;
+        Ok(AlertPlan { fingerprint: *fingerprint, status: *status, labels: labels.clone(), rules })
     }
-    if alert.status == AlertStatus::Resolved {
-        return (Verdict::Suppressed, Reason::NothingOpen { alert: alert.fingerprint });
-    }
-    let (heal, reason) = first_decisions(policy, alert, request, now);
-    let notifies = request.ladder.as_ref().is_ok_and(Vec::is_empty);
-    let verdict = match heal.and_then(|heal| heal.outcome()) {
-        Some(Outcome::Suppressed) => Verdict::Suppressed,
-        Some(Outcome::Shadowed) => Verdict::Shadow,
-        _ if policy.dry_run || request.mode == Mode::Shadow => Verdict::Shadow,
-        _ if notifies => Verdict::Notify,
-        _ if request.mode == Mode::Ask => Verdict::Ask,
-        _ => Verdict::Act,
-    };
-    (verdict, reason)
-}
 
-/// What the daemon would decide when the alert arrives and, if the new heal is due at once, right after.
-fn first_decisions(policy: &Policy, alert: &Alert, request: &HealRequest, now: Timestamp) -> (Option<Heal>, Reason) {
-    let firing = Event::Firing {
-        alert: alert.clone(),
-        request: Box::new(request.clone()),
-        new_heal: HealId(Uuid::nil()),
-        external_url: String::new(),
-    };
-    let first = decide(policy, &Snapshot::default(), firing, now);
-    let Some(heal) = first.heal else { return (None, first.reason) };
-    if heal.due_at().is_none_or(|due| due > now) {
-        return (Some(heal), first.reason);
-    }
-    let snapshot = Snapshot { heal: Some(heal.clone()), ..Snapshot::default() };
-    let second = decide(policy, &snapshot, Event::Due { new_attempt: AttemptId(Uuid::nil()) }, now);
-    match second.heal {
-        Some(heal) => (Some(heal), second.reason),
-        None => (Some(heal), first.reason),
-    }
-}
-
-/// The first condition of a rule that an alert does not meet.
-fn mismatch(selector: &AlertSelector, alert: &Alert) -> Option<String> {
-    let maps = [("label", &selector.labels, &alert.labels), ("annotation", &selector.annotations, &alert.annotations)];
-    let matchers = || selector.matchers.iter().find_map(|matcher| matcher_mismatch(matcher, &alert.labels));
-    maps.into_iter()
-        .find_map(|(kind, wanted, present)| {
-            wanted.iter().find_map(|(name, pattern)| map_mismatch(kind, name, pattern, present))
+    fn rehearse(self, rule: &HealRule, alert: &Alert) -> Result<RulePlan, StoreError> {
+        let mut request = rule.request(alert);
+        let Judged { verdict, reason, ladder, own_steps } = self.judge(alert, &mut request)?;
+        let target = request.ladder.is_ok().then_some(request.target);
+        // A heal that is open keeps the ladder it began with.
+        let steps = own_steps.or_else(|| request.ladder.ok()).unwrap_or_default();
+        let steps = steps.into_iter().map(|step| StepPlan {
+            action: step.action.kind(),
+            target: step.action.target(),
+            attempts: step.attempts,
+            rendered: step.action.fields(),
+            evidence: step.verify.probes.iter().map(Probe::wanted).collect(),
+        });
+        Ok(RulePlan {
+            rule: request.rule,
+            verdict,
+            reason: reason.to_string(),
+            target,
+            steps: steps.collect(),
+            conditions: None,
+            ladder,
         })
-        .or_else(matchers)
-}
-
-fn map_mismatch(kind: &str, name: &str, pattern: &Regex, present: &Labels) -> Option<String> {
-    match present.get(name) {
-        None => Some(format!("{kind} {name} is missing")),
-        Some(value) if pattern.is_match(value) => None,
-        Some(value) => Some(format!("{kind} {name} is {value:?}, which does not match {:?}", pattern.source())),
     }
-}
 
-fn matcher_mismatch(matcher: &Matcher, labels: &Labels) -> Option<String> {
-    if matcher.matches(labels) {
-        return None;
-    }
-    let value = labels.get(&matcher.name).map_or("", String::as_str);
-    let (operator, wanted) = match &matcher.comparison {
-        Comparison::Equal(wanted) => ("=", wanted.as_str()),
-        Comparison::NotEqual(wanted) => ("!=", wanted.as_str()),
-        Comparison::Matches(pattern) => ("=~", pattern.source()),
-        Comparison::DoesNotMatch(pattern) => ("!~", pattern.source()),
-    };
-    let name = &matcher.name;
-    Some(format!("matcher {name}{operator}{wanted:?} does not hold: {name} is {value:?}"))
-}
-
-/// For people: the alerts, under each the rules that have something to say, last a line for those that have not.
-impl fmt::Display for PlanReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.alerts.is_empty() {
-            return writeln!(f, "no alerts");
+    fn judge(self, alert: &Alert, request: &mut HealRequest) -> Result<Judged, StoreError> {
+        if let Err(error) = &request.ladder {
+            return Ok(Judged::without_heal(Verdict::Error, Reason::NotRendered { error: error.to_string() }));
         }
-        for alert in &self.alerts {
-            write_alert(f, alert)?;
+        if alert.status == AlertStatus::Resolved {
+            return Ok(Judged::without_heal(Verdict::Suppressed, standing::resolved(self, alert, request)?));
         }
-        Ok(())
+        let Considered { heal, is_open, reason, ladder } = standing::firing(self, alert, request)?;
+        let ladder = self.past.and(ladder);
+        let Some(heal) = heal else {
+            return Ok(Judged { ladder, ..Judged::without_heal(Verdict::Suppressed, reason) });
+        };
+        let verdict = match heal.outcome() {
+            Some(Outcome::Shadowed) => Verdict::Shadow,
+            Some(_) => Verdict::Suppressed,
+            None if self.policy.dry_run || heal.mode == Mode::Shadow => Verdict::Shadow,
+            None if heal.steps.is_empty() => Verdict::Notify,
+            None if heal.mode == Mode::Ask => Verdict::Ask,
+            None => Verdict::Act,
+        };
+        Ok(Judged { verdict, reason, ladder, own_steps: is_open.then_some(heal.steps) })
     }
 }
 
-fn write_alert(f: &mut fmt::Formatter<'_>, alert: &AlertPlan) -> fmt::Result {
-    let labels: Vec<_> = alert.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    writeln!(f, "alert {} {} {{{}}}", alert.fingerprint, alert.status.as_str(), labels.join(", "))?;
-    for rule in &alert.rules {
-        writeln!(f, "  {:<10} {}: {}", rule.verdict.as_str(), rule.rule, rule.reason)?;
-        for (index, step) in rule.steps.iter().enumerate() {
-            let times = if step.attempts == 1 { "once".to_owned() } else { format!("up to {} times", step.attempts) };
-            writeln!(f, "             step {}: {} {}, {times}", index + 1, step.action, step.target)?;
-            let rendered = Value::Object(step.rendered.clone());
-            writeln!(f, "               {rendered}")?;
-            for wanted in &step.evidence {
-                writeln!(f, "               then waits for {wanted}")?;
-            }
-        }
+/// What came of a rule that matches.
+struct Judged {
+    verdict: Verdict,
+    reason: Reason,
+    ladder: Option<Ladder>,
+    own_steps: Option<Vec<HealStep>>,
+}
+
+impl Judged {
+    const fn without_heal(verdict: Verdict, reason: Reason) -> Self {
+        Self { verdict, reason, ladder: None, own_steps: None }
     }
-    Ok(())
+}
+
+fn no_match(rule: &HealRule, reason: String) -> RulePlan {
+    RulePlan {
+        rule: rule.name.clone(),
+        verdict: Verdict::NoMatch,
+        reason,
+        target: None,
+        steps: Vec::new(),
+        conditions: None,
+        ladder: None,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::{Exit, Flags, fail};
 use crate::clock::{Clock, SystemClock};
-use crate::rehearse::{self, PlanReport};
+use crate::config::{Config, StoreLocation};
+use crate::rehearse::{self, PlanReport, Stage};
+use crate::store::sqlite::Peek;
 use crate::web::payload;
 
 /// A payload larger than this is refused, as the daemon would by default.
@@ -18,6 +20,9 @@ const MAX_PAYLOAD_BYTES: u64 = 32 * 1024 * 1024;
 pub struct PlanArgs {
     /// A webhook payload as Alertmanager sends it; - reads standard input
     file: PathBuf,
+    /// Say of each matcher what it asks, what the alert has, and whether it holds
+    #[arg(long)]
+    explain: bool,
     /// How to print the plan
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -53,12 +58,34 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let report = rehearse::plan_delivery(&config.rules, &config.policy(flags.dry_run), &delivery, now);
+    let past = match memory(flags, &config) {
+        Ok(past) => past,
+        Err(exit) => return exit,
+    };
+    let policy = config.policy(flags.dry_run);
+    let stage = Stage { rules: &config.rules, policy: &policy, past: past.as_ref(), explain: args.explain, now };
+    let report = match rehearse::plan_delivery(stage, &delivery) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("autoheal: the store cannot be read: {error}");
+            return Exit::Usage;
+        }
+    };
     match print(&report, args.output) {
         Ok(()) if report.has_errors() => Exit::Failure,
         Ok(()) => Exit::Success,
         Err(error) => fail(&error),
     }
+}
+
+/// The memory that `--store` names. What the configuration names is left alone: most plans ask what rules say, not what
+/// has been going on.
+fn memory(flags: &Flags, config: &Config) -> Result<Option<Peek>, Exit> {
+    let (Some(_), StoreLocation::Sqlite(path)) = (&flags.store, &config.store) else { return Ok(None) };
+    Peek::open(path).map(Some).map_err(|error| {
+        eprintln!("autoheal: the store {} cannot be read: {error}", path.display());
+        Exit::Usage
+    })
 }
 
 /// A payload's bytes, within the limit.

@@ -6,6 +6,9 @@ use super::*;
 use crate::domain::action::RestartContainer;
 use crate::domain::action::{Action, ContainerSelector};
 use crate::domain::backoff::Backoff;
+use crate::domain::matcher::Matcher;
+use crate::domain::regex::Regex;
+use crate::domain::rule::AlertSelector;
 use crate::domain::rule::{Step, VerifyPolicy};
 use crate::domain::rule_policy::RulePolicy;
 use crate::domain::template::Template;
@@ -64,8 +67,13 @@ fn delivery(status: AlertStatus) -> Delivery {
     Delivery { external_url: String::new(), truncated_alerts: 0, alerts: vec![alert] }
 }
 
+fn rehearsed(rules: &RuleSet, policy: &Policy, delivery: &Delivery, explain: bool) -> PlanReport {
+    let stage = Stage { rules, policy, past: None, explain, now: Timestamp::UNIX_EPOCH };
+    plan_delivery(stage, delivery).unwrap()
+}
+
 fn verdicts(rules: Vec<HealRule>, policy: &Policy, delivery: &Delivery) -> Vec<(String, Verdict, String)> {
-    let report = plan_delivery(&RuleSet::new(rules), policy, delivery, Timestamp::UNIX_EPOCH);
+    let report = rehearsed(&RuleSet::new(rules), policy, delivery, false);
     let [alert] = &report.alerts[..] else { panic!("one alert") };
     alert.rules.iter().map(|rule| (rule.rule.clone(), rule.verdict, rule.reason.clone())).collect()
 }
@@ -104,7 +112,7 @@ fn a_dry_run_makes_every_rule_a_shadow_and_a_resolved_alert_asks_for_nothing() {
 #[test]
 fn the_json_has_the_promised_keys_and_the_rules_own_notation() {
     let rules = RuleSet::new(vec![rule("act", "Instance")]);
-    let report = plan_delivery(&rules, &Policy::default(), &delivery(AlertStatus::Firing), Timestamp::UNIX_EPOCH);
+    let report = rehearsed(&rules, &Policy::default(), &delivery(AlertStatus::Firing), false);
     let json = serde_json::to_value(&report).unwrap();
     let planned = &json["alerts"][0]["rules"][0];
     assert_eq!(planned["target"], "docker:local/name/ui");
@@ -118,4 +126,40 @@ fn the_json_has_the_promised_keys_and_the_rules_own_notation() {
     assert!(!report.has_errors());
     let text = report.to_string();
     assert!(text.contains("step 1: restartContainer docker:local/name/ui, up to 2 times"), "{text}");
+}
+
+#[test]
+fn every_condition_has_its_own_verdict_when_asked_also_behind_the_first_that_fails() {
+    let selector = AlertSelector {
+        labels: vec![("alertname".to_owned(), Regex::search("Down$").unwrap())],
+        annotations: vec![("summary".to_owned(), Regex::search("disk").unwrap())],
+        matchers: vec![Matcher::parse("alertname=~\"Down\"").unwrap(), Matcher::parse("job!=\"ui\"").unwrap()],
+    };
+    let stopping = HealRule { continue_matching: false, ..rule("stopping", "InstanceDown") };
+    let asking = HealRule { selector, ..rule("asking", "") };
+    let rules = RuleSet::new(vec![stopping, asking]);
+    let report = rehearsed(&rules, &Policy::default(), &delivery(AlertStatus::Firing), true);
+    let text = report.to_string();
+    let told: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with(['y', 'n'])).map(str::trim).collect();
+    assert_eq!(
+        told,
+        [
+            "yes labels alertname: \"InstanceDown\", it is \"InstanceDown\"",
+            "no-match   asking: rule stopping matched and has continue: false",
+            "yes labels alertname: \"Down$\", it is \"InstanceDown\"",
+            "no  annotations summary: \"disk\", it is missing",
+            "no  matchers alertname=~\"Down\", it is \"InstanceDown\"",
+            "yes matchers job!=\"ui\", it is missing",
+        ],
+        "{text}"
+    );
+    let json = serde_json::to_value(&report).unwrap();
+    let wanted = json!({
+        "part": "matchers", "name": "alertname", "operator": "=~", "value": "Down", "anchored": true,
+        "has": "InstanceDown", "holds": false,
+    });
+    assert_eq!(json["alerts"][0]["rules"][1]["conditions"][2], wanted);
+    let silent = rehearsed(&rules, &Policy::default(), &delivery(AlertStatus::Firing), false);
+    let silent = serde_json::to_value(&silent).unwrap();
+    assert_eq!(silent["alerts"][0]["rules"][1].get("conditions"), None, "the promised shape stays as it is");
 }

@@ -14,7 +14,7 @@ use super::{WebState, payload, reply, with};
 use crate::domain::Timestamp;
 use crate::domain::heal::{HealId, STATES};
 use crate::domain::pause::{Pause, PauseScope};
-use crate::rehearse::plan_delivery;
+use crate::rehearse::{Stage, plan_delivery};
 use crate::store::{HealQuery, StoreError};
 
 /// The interface in the words of `OpenAPI`; `scripts/test-api.sh` holds the running program against it.
@@ -24,14 +24,18 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 500;
 
 pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Passed> + Clone + use<> {
-    let query = warp::query::<Vec<(String, String)>>();
-    let list = warp::path!("api" / "v1" / "heals").and(warp::method()).and(with(state)).and(query).then(list_heals);
+    let query = warp::query::<Vec<(String, String)>>;
+    let list = warp::path!("api" / "v1" / "heals").and(warp::method()).and(with(state)).and(query()).then(list_heals);
     let one = warp::path!("api" / "v1" / "heals" / String).and(warp::method()).and(with(state)).then(one_heal);
     let rules = warp::path!("api" / "v1" / "rules").and(warp::method()).and(with(state)).map(rules);
     let status = warp::path!("api" / "v1" / "status").and(warp::method()).and(with(state)).then(status);
     let document = warp::path!("api" / "v1" / "openapi.json").and(warp::method()).map(document);
-    let plan =
-        warp::path!("api" / "v1" / "plan").and(warp::method()).and(with(state)).and(warp::body::stream()).then(plan);
+    let plan = warp::path!("api" / "v1" / "plan")
+        .and(warp::method())
+        .and(with(state))
+        .and(query())
+        .and(warp::body::stream())
+        .then(plan);
     list.or(one).unify().or(rules).unify().or(status).unify().or(plan).unify().or(document).unify()
 }
 
@@ -162,7 +166,7 @@ pub(super) fn paused(pauses: &[Pause]) -> Option<&Pause> {
     pauses.iter().filter(|pause| pause.scope == PauseScope::All).max_by_key(|pause| pause.until)
 }
 
-async fn plan<S, B>(method: Method, state: WebState, stream: S) -> Response
+async fn plan<S, B>(method: Method, state: WebState, pairs: Vec<(String, String)>, stream: S) -> Response
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -170,6 +174,10 @@ where
     if method != Method::POST {
         return reply::method_not_allowed("POST");
     }
+    let explain = match explain(&pairs) {
+        Ok(explain) => explain,
+        Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
+    };
     let body = match body::read(&state, stream).await {
         Ok(body) => body,
         Err(error) => return error.answer(&state),
@@ -178,9 +186,25 @@ where
     match payload::parse(&body.bytes, now) {
         Ok(delivery) => {
             let loaded = state.loaded();
-            reply::json(StatusCode::OK, &plan_delivery(&loaded.rules, &loaded.policy, &delivery, now))
+            let rehearsal = Stage { rules: &loaded.rules, policy: &loaded.policy, past: None, explain, now };
+            match plan_delivery(rehearsal, &delivery) {
+                Ok(report) => reply::json(StatusCode::OK, &report),
+                Err(error) => store_failed(&error),
+            }
         }
         Err(error) => reply::problem(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+/// Whether each matcher is to say for itself whether it holds.
+fn explain(pairs: &[(String, String)]) -> Result<bool, String> {
+    match pairs {
+        [] => Ok(false),
+        [(name, value)] if name == "explain" => {
+            value.parse().map_err(|_| format!("explain is true or false, not {value:?}"))
+        }
+        [(name, _)] if name != "explain" => Err(format!("unknown parameter {name:?}; there is explain")),
+        _ => Err("there is one parameter, explain, to be given once".to_owned()),
     }
 }
 

@@ -26,6 +26,7 @@ mod notify_slack_bot;
 mod orders;
 mod pages;
 mod payloads;
+mod plan;
 mod push;
 mod reload;
 mod rule_test;

@@ -18,7 +18,7 @@ const RANKS: &[(&str, u32)] = &[
     ("telemetry", 2),
     ("store", 3),
     ("action", 3),
-    ("rehearse", 3),
+    ("rehearse", 4),
     ("notify", 4),
     ("verify", 4),
     ("config", 5),

@@ -60,7 +60,7 @@ impl Session {
 
     /// What a firing alert meets. An open heal it already belongs to comes first, even where a reloaded rule now
     /// names another target: a repeat must never start a second heal. The request then asks for that heal's target.
-    fn firing_snapshot(&self, alert: &Alert, request: &mut HealRequest) -> Result<Snapshot, StoreError> {
+    pub(super) fn firing_snapshot(&self, alert: &Alert, request: &mut HealRequest) -> Result<Snapshot, StoreError> {
         let mut memories = self.memories(alert.fingerprint, Some(&request.rule), false)?;
         if let Some(own) = find_open(&memories, &request.rule, &request.target) {
             let memory = memories.swap_remove(own);
@@ -89,14 +89,12 @@ impl Session {
             decisions.push(decision(rule, self.transition(policy, snapshot, event, now)?));
             Ok(())
         };
-        for (_, HealRequest { rule, target, .. }) in requests {
-            let asked = find_open(&memories, rule, target).or_else(|| {
-                memories.iter().position(|memory| memory.episode.rule == *rule && memory.episode.target == *target)
-            });
-            match asked.map(|index| memories.remove(index)) {
-                Some(memory) => resolve(rule.clone(), memory.episode.target.clone(), memory.into_snapshot())?,
+        for (_, request) in requests {
+            let rule = request.rule.clone();
+            match find_asked(&memories, request).map(|index| memories.remove(index)) {
+                Some(memory) => resolve(rule, memory.episode.target.clone(), memory.into_snapshot())?,
                 // Nothing is known of it: decided all the same, so that an older firing that comes late is recognised.
-                None => resolve(rule.clone(), target.clone(), Snapshot::default())?,
+                None => resolve(rule, request.target.clone(), Snapshot::default())?,
             }
         }
         for memory in memories {
@@ -105,6 +103,19 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What a resolve meets under the rule that asks, and on which target.
+    pub(super) fn resolved_snapshot(
+        &self,
+        alert: &Alert,
+        request: &HealRequest,
+    ) -> Result<(Target, Snapshot), StoreError> {
+        let mut memories = self.memories(alert.fingerprint, Some(&request.rule), true)?;
+        Ok(match find_asked(&memories, request).map(|index| memories.swap_remove(index)) {
+            Some(memory) => (memory.episode.target.clone(), memory.into_snapshot()),
+            None => (request.target.clone(), Snapshot::default()),
+        })
     }
 
     fn read_open_heal(&self, rule: &str, target: &Target) -> Result<Option<Heal>, StoreError> {
@@ -123,6 +134,12 @@ fn find_open(memories: &[Memory], rule: &str, target: &Target) -> Option<usize> 
         .iter()
         .position(|memory| is_open(memory) && memory.episode.target == *target)
         .or_else(|| memories.iter().position(is_open))
+}
+
+/// What a resolve is told to first: the open heal of the rule that asks, or what is remembered of its target.
+fn find_asked(memories: &[Memory], HealRequest { rule, target, .. }: &HealRequest) -> Option<usize> {
+    find_open(memories, rule, target)
+        .or_else(|| memories.iter().position(|memory| memory.episode.rule == *rule && memory.episode.target == *target))
 }
 
 fn decision(rule: String, applied: Applied) -> Decision {

@@ -3,7 +3,7 @@
 //! Reading order: `open` makes the connections (`schema` brings the file up to date), `queue` runs work on them,
 //! `durable` syncs what was committed and `answers` tells who waits for it, `checkpoint` folds the log meanwhile. `ingest`
 //! and `advance` read snapshots, `episodes` remembers alerts, `apply` writes plans; `outbox`, `read` and `prune` are the
-//! rest of the seam.
+//! rest of the seam; `peek` looks at the file of another process.
 
 mod advance;
 mod answers;
@@ -16,6 +16,7 @@ mod load;
 mod open;
 mod outbox;
 mod pauses;
+mod peek;
 mod prune;
 mod queue;
 mod read;
@@ -49,6 +50,7 @@ use crate::domain::pause::{Pause, PauseId};
 use crate::domain::reason::Reason;
 
 pub use self::open::OpenError;
+pub use self::peek::Peek;
 pub use self::stats::{OnCommit, StoreStats};
 
 /// How a store works.

@@ -47,6 +47,16 @@ pub enum OpenError {
         /// The newest version known.
         known: usize,
     },
+    /// An older autoheal wrote the database and none has brought it up to date.
+    #[error(
+        "the database has schema version {found}, this build reads version {known}; start autoheal with it once, which brings it up to date"
+    )]
+    Older {
+        /// The version found.
+        found: i64,
+        /// The version read.
+        known: usize,
+    },
     /// The file system cannot share memory between connections, which write-ahead logging needs.
     #[error("the file system does not support write-ahead logging (journal mode stays {0:?}); use a local disk")]
     NoWriteAheadLog(String),
@@ -120,8 +130,7 @@ impl LockedFile {
     /// A connection that only reads, beside the writer's, which must come first.
     pub(super) fn reader(&self) -> Result<Connection, OpenError> {
         let connection = self.connect()?;
-        configure(&connection, READER_CACHE_KIB)?;
-        connection.pragma_update(None, "query_only", true)?;
+        configure_reader(&connection)?;
         Ok(connection)
     }
 
@@ -176,6 +185,13 @@ const JOURNAL_SIZE_LIMIT: i64 = 64 << 20;
 /// Distinct statements are few; none should ever be parsed twice.
 const STATEMENT_CACHE: usize = 64;
 
+/// The settings of a connection that only reads.
+pub(super) fn configure_reader(connection: &Connection) -> Result<(), OpenError> {
+    configure(connection, READER_CACHE_KIB)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(())
+}
+
 fn configure(connection: &Connection, cache_kib: i64) -> Result<(), OpenError> {
     connection.busy_timeout(Duration::from_secs(5))?;
     // An answer given is an answer kept, also over a power cut. Commits do not wait for the disk here; whoever is answered does, see `durable`.
@@ -195,7 +211,7 @@ fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
