@@ -57,8 +57,8 @@ pub use self::ancestor::DIFFERENCES;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
 pub use self::rule_tests::{
-    ActionEnd, Expectation, Happening, HealChoice, RuleTest, RuleTests, TestAlert, TestEvent, Wanted, read_rule_tests,
-    rule_test_files,
+    ActionEnd, Expectation, Happening, HealChoice, RuleTest, RuleTests, TestAlert, TestEvent, Testimony, Wanted,
+    read_rule_tests, rule_test_files,
 };
 pub use self::sources::Sources;
 

@@ -1,22 +1,24 @@
 //! `*.test.yml` — what is told to rules, and what they are expected to make of it.
 
+mod happenings;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 use super::files;
 use super::reader::{Mapping, Reader, Schema};
-use super::suggest;
 use super::yaml::{self, Kind, Node};
 use crate::domain::Timestamp;
-use crate::domain::alert::{AlertStatus, Labels};
+use crate::domain::alert::Labels;
 use crate::domain::heal::STATES;
 use crate::domain::message::MessageKind;
+
+pub use self::happenings::{ActionEnd, Happening, HealChoice, Testimony};
 
 const FILE: Schema =
     Schema { what: "a file of rule tests", keys: &["ruleFiles", "alerts", "tests"], unsupported: &[], strict: true };
@@ -25,12 +27,22 @@ const ALERT: Schema =
 const TEST: Schema = Schema { what: "a test", keys: &["name", "start", "events"], unsupported: &[], strict: true };
 const EVENT: Schema = Schema {
     what: "an event",
-    keys: &["firing", "resolved", "action", "wait", "expect"],
+    keys: &[
+        "firing",
+        "resolved",
+        "action",
+        "verification",
+        "approve",
+        "deny",
+        "cancel",
+        "pause",
+        "resume",
+        "wait",
+        "expect",
+    ],
     unsupported: &[],
     strict: true,
 };
-const ACTION: Schema =
-    Schema { what: "`action`", keys: &["outcome", "says", "rule", "target"], unsupported: &[], strict: true };
 const EXPECT: Schema = Schema {
     what: "`expect`",
     keys: &["rule", "target", "heals", "state", "step", "attempt", "action", "rendered", "messages", "reason"],
@@ -38,24 +50,8 @@ const EXPECT: Schema = Schema {
     strict: true,
 };
 
-/// What can be told, besides expectations; exactly one of them in an event.
-const HAPPENINGS: [&str; 4] = ["firing", "resolved", "action", "wait"];
-
-/// How an action can end in a test.
-const OUTCOMES: [(&str, ActionEnd); 6] = [
-    ("succeeded", ActionEnd::Succeeded),
-    ("notNeeded", ActionEnd::NotNeeded),
-    ("failed", ActionEnd::Failed),
-    ("refused", ActionEnd::Refused),
-    ("unreachable", ActionEnd::Unreachable),
-    ("timedOut", ActionEnd::TimedOut),
-];
-
 /// A Monday, so that a test of working hours begins in a week that is easy to count in.
 const DEFAULT_START: &str = "2026-01-05T00:00:00Z";
-
-/// A wait longer than this is a slip of the pen.
-const LONGEST_WAIT: Duration = Duration::from_hours(366 * 24);
 
 /// One file of tests.
 #[derive(Debug)]
@@ -90,24 +86,6 @@ pub struct TestEvent {
     pub expectations: Vec<Expectation>,
 }
 
-/// What can happen in a test.
-#[derive(Debug)]
-pub enum Happening {
-    /// Alertmanager delivers these alerts with this status.
-    Delivery(AlertStatus, Vec<Arc<TestAlert>>),
-    /// An action under way ends.
-    Action {
-        /// How.
-        end: ActionEnd,
-        /// In what words; the default ones when there are none.
-        says: Option<String>,
-        /// Which one, when several are under way.
-        of: HealChoice,
-    },
-    /// Time passes.
-    Wait(Duration),
-}
-
 /// An alert by name.
 #[derive(Debug)]
 pub struct TestAlert {
@@ -117,32 +95,6 @@ pub struct TestAlert {
     pub annotations: Labels,
     /// The link to its expression; may be empty.
     pub generator_url: String,
-}
-
-/// How an action ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActionEnd {
-    /// It did its work.
-    Succeeded,
-    /// It found that nothing needs doing.
-    NotNeeded,
-    /// It was tried and failed.
-    Failed,
-    /// It must not or cannot be done.
-    Refused,
-    /// It could not be tried.
-    Unreachable,
-    /// It did not end in time.
-    TimedOut,
-}
-
-/// Which heal is meant.
-#[derive(Debug, Default)]
-pub struct HealChoice {
-    /// The one of this rule.
-    pub rule: Option<String>,
-    /// The one on this target.
-    pub target: Option<(String, Option<Place>)>,
 }
 
 /// What is expected of one heal, or of all.
@@ -284,13 +236,13 @@ fn read_alert(reader: &Reader<'_>, node: &Node) -> Option<Arc<TestAlert>> {
     // As Alertmanager has it: a label without a value is no label.
     labels.retain(|_, value| !value.is_empty());
     let annotations = alert.get("annotations").map_or_else(Labels::new, |node| read_labels(reader, node));
-    let generator_url = alert.get("generatorURL").and_then(|node| reader.plain(node)).unwrap_or_default().to_owned();
+    let generator_url = alert.get("generatorURL").and_then(|node| reader.verbatim(node)).unwrap_or_default().to_owned();
     Some(Arc::new(TestAlert { labels, annotations, generator_url }))
 }
 
 fn read_labels(reader: &Reader<'_>, node: &Node) -> Labels {
     let Some(labels) = reader.any_mapping(node, "labels") else { return Labels::new() };
-    labels.iter().filter_map(|(name, _, value)| Some((name.to_owned(), reader.plain(value)?.to_owned()))).collect()
+    labels.iter().filter_map(|(name, _, value)| Some((name.to_owned(), reader.verbatim(value)?.to_owned()))).collect()
 }
 
 fn read_test(reader: &Reader<'_>, node: &Node, alerts: &Alerts) -> Option<RuleTest> {
@@ -316,15 +268,15 @@ fn read_event(reader: &Reader<'_>, node: &Node, alerts: &Alerts) -> Option<TestE
         }
         Some(node) => read_expectation(reader, node).map(|expectation| vec![expectation]),
     };
-    let told: Vec<_> = HAPPENINGS.into_iter().filter_map(|key| Some((key, event.get(key)?))).collect();
+    let told: Vec<_> = happenings::HAPPENINGS.into_iter().filter_map(|key| Some((key, event.get(key)?))).collect();
     let happening = match told[..] {
         [] if event.get("expect").is_some() => None,
         [] => {
-            let label = format!("expected one of {}, or `expect`", HAPPENINGS.join(", "));
+            let label = format!("expected one of {}, or `expect`", happenings::HAPPENINGS.join(", "));
             reader.error(&node.span, "nothing happens in this event", label);
             return None;
         }
-        [(key, node)] => Some(read_happening(reader, key, node, alerts)?),
+        [(key, node)] => Some(happenings::read(reader, key, node, alerts)?),
         [_, (second, node), ..] => {
             let span = event.key_span(second).unwrap_or(&node.span);
             reader.error(span, "two things happen in one event", "make this an event of its own");
@@ -334,61 +286,10 @@ fn read_event(reader: &Reader<'_>, node: &Node, alerts: &Alerts) -> Option<TestE
     Some(TestEvent { place: reader.place(&node.span), happening, expectations: expectations? })
 }
 
-fn read_happening(reader: &Reader<'_>, key: &str, node: &Node, alerts: &Alerts) -> Option<Happening> {
-    match key {
-        "firing" => read_delivery(reader, node, alerts).map(|found| Happening::Delivery(AlertStatus::Firing, found)),
-        "resolved" => {
-            read_delivery(reader, node, alerts).map(|found| Happening::Delivery(AlertStatus::Resolved, found))
-        }
-        "wait" => reader.duration(node, Duration::ZERO..=LONGEST_WAIT).map(Happening::Wait),
-        _ => read_action(reader, node),
-    }
-}
-
-fn read_delivery(reader: &Reader<'_>, node: &Node, alerts: &Alerts) -> Option<Vec<Arc<TestAlert>>> {
-    let read = |node| {
-        let name = reader.word(node, "the name of an alert")?;
-        if let Some(known) = alerts.get(name) {
-            return known.clone();
-        }
-        let help = suggest::help(name, alerts.keys().map(String::as_str), "known alerts");
-        let message = format!("there is no alert `{name}` under `alerts`");
-        reader.error_with_help(&node.span, message, "unknown alert", Some(help));
-        None
-    };
-    // Every name is read before one is missed.
-    let found: Vec<_> = reader.list_or_one(node, "name of an alert").iter().map(read).collect();
-    found.into_iter().collect()
-}
-
-fn read_action(reader: &Reader<'_>, node: &Node) -> Option<Happening> {
-    let words: Vec<_> = OUTCOMES.iter().map(|(word, _)| *word).collect();
-    let end = |node| {
-        let word = reader.choice(node, &words)?;
-        OUTCOMES.iter().find(|(known, _)| *known == word).map(|(_, end)| *end)
-    };
-    if !matches!(node.kind, Kind::Map(_)) {
-        return Some(Happening::Action { end: end(node)?, says: None, of: HealChoice::default() });
-    }
-    let action = reader.mapping(node, &ACTION)?;
-    let end = reader.require(&action, "outcome", ACTION.what).and_then(end);
-    let says = action.get("says").and_then(|node| reader.plain(node)).map(str::to_owned);
-    Some(Happening::Action { end: end?, says, of: read_choice(reader, &action) })
-}
-
-fn read_choice(reader: &Reader<'_>, mapping: &Mapping<'_>) -> HealChoice {
-    let rule = mapping.get("rule").and_then(|node| reader.word(node, "the name of a rule")).map(str::to_owned);
-    let target = mapping.get("target").and_then(|node| {
-        let target = reader.word(node, "the target")?;
-        Some((target.to_owned(), Some(reader.place(&node.span))))
-    });
-    HealChoice { rule, target }
-}
-
 fn read_expectation(reader: &Reader<'_>, node: &Node) -> Option<Expectation> {
     let before = reader.problem_count();
     let expect = reader.mapping(node, &EXPECT)?;
-    let of = read_choice(reader, &expect);
+    let of = happenings::read_choice(reader, &expect);
     let wanted: Vec<_> = expect
         .iter()
         .filter(|(key, _, _)| EXPECT.keys.contains(key) && !matches!(*key, "rule" | "target"))

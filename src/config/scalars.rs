@@ -15,11 +15,8 @@ use crate::secret::Secret;
 impl Reader<'_> {
     /// A text as it is written; numbers and booleans count by their text. References to secrets are refused.
     pub fn plain<'n>(&self, node: &'n Node) -> Option<&'n str> {
-        if matches!(node.kind, Kind::Nothing | Kind::List(_) | Kind::Map(_)) {
-            self.misfit(node, "a text");
-            return None;
-        }
-        if let Some(at) = node.written.find("${") {
+        let text = self.verbatim(node)?;
+        if let Some(at) = text.find("${") {
             self.error_with_help(
                 &self.within(node, at, 2),
                 "a reference to a secret is not allowed here",
@@ -29,6 +26,15 @@ impl Reader<'_> {
                         .into(),
                 ),
             );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text as it is written, where nothing is ever replaced and what looks like a reference may stand: labels of alerts.
+    pub fn verbatim<'n>(&self, node: &'n Node) -> Option<&'n str> {
+        if matches!(node.kind, Kind::Nothing | Kind::List(_) | Kind::Map(_)) {
+            self.misfit(node, "a text");
             return None;
         }
         Some(&node.written)

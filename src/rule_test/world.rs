@@ -9,13 +9,15 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::config::{ActionEnd, Happening, TestAlert};
+use crate::config::{ActionEnd, Happening, HealChoice, TestAlert, Testimony};
 use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::decide::{ActionOutcome, Event, Policy};
 use crate::domain::evidence::{Answer, Finding, Probe};
 use crate::domain::heal::{Attempt, Heal, HealId, Phase};
+use crate::domain::instruction::{Instruction, Order};
 use crate::domain::message::MessageKind;
+use crate::domain::pause::{Pause, PauseId, PauseRequest};
 use crate::domain::rule::RuleSet;
 use crate::ids::Ids;
 use crate::store::sqlite::{Options, SqliteStore};
@@ -40,6 +42,20 @@ pub enum Stuck {
     /// The test tells the end of an action that is not under way.
     #[error("no action is under way; {0}")]
     NothingActs(String),
+    /// A person answers, and nothing asks.
+    #[error("nothing waits for an approval; {0}")]
+    NothingAsks(String),
+    /// A person ends a heal, and none is open.
+    #[error("no heal is open; {0}")]
+    NothingOpen(String),
+    /// Evidence is told that nobody asks for.
+    #[error(
+        "no open heal asks for such evidence, a rule names it under `verify`; the resolve is told by `resolved`; {0}"
+    )]
+    NothingAsked(String),
+    /// A person's order was refused, or should have been.
+    #[error("{0}")]
+    Order(String),
     /// It is not clear which action ends.
     #[error("{0}")]
     Choice(String),
@@ -69,6 +85,8 @@ pub struct World {
     now: Timestamp,
     firing_since: BTreeMap<Fingerprint, Timestamp>,
     told: Vec<Told>,
+    /// What evidence says, the latest last; what nothing is said of holds.
+    testimonies: Vec<Testimony>,
 }
 
 impl World {
@@ -88,6 +106,7 @@ impl World {
             now: began,
             firing_since: BTreeMap::new(),
             told: Vec::new(),
+            testimonies: Vec::new(),
         })
     }
 
@@ -126,6 +145,19 @@ impl World {
                 let heal = choose(of, &acting).map_err(Stuck::Choice)?;
                 self.end_action(heal, *end, says.as_deref()).await?;
             }
+            Happening::Verification(testimony) => self.testify(testimony).await?,
+            Happening::Order { order, by, because, refused, of } => {
+                let instruction = Instruction { order: order.clone(), by: by.clone(), because: because.clone() };
+                self.instruct(instruction, refused.as_deref(), of, choose).await?;
+            }
+            Happening::Pause { scope, reason, by, lasts } => {
+                let id = PauseId(self.ids.heal().0);
+                let request =
+                    PauseRequest { scope: scope.clone(), reason: reason.clone(), by: by.clone(), lasts: *lasts };
+                let pause = Pause::new(id, request, self.now).map_err(|error| Stuck::Order(error.to_string()))?;
+                self.store.pause(pause, self.now).await?;
+            }
+            Happening::Resume => drop(self.store.resume(None, self.now).await?),
             Happening::Wait(time) => return self.wait(*time).await,
         }
         self.settle().await.map(drop)
@@ -168,11 +200,12 @@ impl World {
             ActionEnd::NotNeeded => "not needed in this test",
             ActionEnd::Failed => "failed in this test",
             ActionEnd::Refused => "refused in this test",
+            ActionEnd::Doubtful => "doubtful in this test",
             ActionEnd::Unreachable => "unreachable in this test",
             ActionEnd::TimedOut => "",
         });
         let says = says.to_owned();
-        if matches!(end, ActionEnd::Succeeded | ActionEnd::Failed | ActionEnd::TimedOut) {
+        if matches!(end, ActionEnd::Succeeded | ActionEnd::Failed | ActionEnd::Doubtful | ActionEnd::TimedOut) {
             let (found, what) = ("looked in this test".to_owned(), "begun in this test".to_owned());
             self.record(heal.id, Event::Prepared { attempt, handle: Value::Null, found }).await?;
             self.record(heal.id, Event::Started { attempt, handle: Value::Null, what }).await?;
@@ -182,6 +215,7 @@ impl World {
             ActionEnd::NotNeeded => ActionOutcome::NotNeeded { what: says },
             ActionEnd::Failed => ActionOutcome::Failed { error: says },
             ActionEnd::Refused => ActionOutcome::Refused { error: says },
+            ActionEnd::Doubtful => ActionOutcome::Doubtful { error: says },
             ActionEnd::Unreachable => ActionOutcome::Unreachable { error: says },
             ActionEnd::TimedOut => ActionOutcome::TimedOut,
         };
@@ -243,11 +277,71 @@ impl World {
         Err(Stuck::Restless)
     }
 
-    /// Answers what a heal asks for besides the resolve. Rule tests are about alerts and time, so the rest always holds.
+    /// Carries out a person's order on the one heal it can be meant for.
+    async fn instruct(
+        &self,
+        instruction: Instruction,
+        refused: Option<&str>,
+        of: &HealChoice,
+        choose: impl Choose,
+    ) -> Result<(), Stuck> {
+        let heals = self.heals().await?;
+        let is_answer = instruction.order != Order::Cancel;
+        let could_be = |heal: &&Heal| match heal.phase {
+            Phase::AwaitingApproval { .. } => true,
+            _ => !is_answer && heal.outcome().is_none(),
+        };
+        let meant: Vec<_> = heals.iter().filter(could_be).collect();
+        if meant.is_empty() {
+            let heals = describe(&heals);
+            return Err(if is_answer { Stuck::NothingAsks(heals) } else { Stuck::NothingOpen(heals) });
+        }
+        let heal = choose(of, &meant).map_err(Stuck::Choice)?;
+        let said = self.store.instruct(Arc::clone(&self.policy), heal.id, instruction, self.now).await?;
+        let reason = said.reason.to_string();
+        match refused {
+            None if said.done => Ok(()),
+            None => Err(Stuck::Order(format!("the order was refused: {reason}"))),
+            Some(_) if said.done => Err(Stuck::Order(format!("the order was not refused: {reason}"))),
+            Some(words) if reason.contains(words) => Ok(()),
+            Some(words) => Err(Stuck::Order(format!("the order was refused, but not because of {words:?}: {reason}"))),
+        }
+    }
+
+    /// Notes what evidence says from now on, and says it at once to whoever asks.
+    async fn testify(&mut self, testimony: &Testimony) -> Result<(), Stuck> {
+        let heals = self.heals().await?;
+        let asking: Vec<_> =
+            heals.iter().filter(|heal| heal.outcome().is_none() && concerns(testimony, heal)).collect();
+        if asking.is_empty() {
+            return Err(Stuck::NothingAsked(describe(&heals)));
+        }
+        self.testimonies.push(testimony.clone());
+        for heal in asking {
+            self.answer(heal).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers what a heal asks for besides the resolve. It holds unless the test says otherwise.
     async fn answer(&self, heal: &Heal) -> Result<(), StoreError> {
         let (Phase::Verifying { since, .. }, Some(step)) = (&heal.phase, heal.current_step()) else { return Ok(()) };
-        let holds = |probe: &Probe<String>| Finding::new(Answer::Holds, format!("{} (taken to hold)", probe.wanted()));
-        let findings = step.verify.probes.iter().map(holds).collect();
+        let said = |probe: &Probe<String>| {
+            let about = |said: &&Testimony| is_meant(&said.of, heal) && is_of_kind(said, probe);
+            let wanted = probe.wanted();
+            match self.testimonies.iter().rev().find(about) {
+                None => Finding::new(Answer::Holds, format!("{wanted} (taken to hold)")),
+                Some(Testimony { answer, says: Some(says), .. }) => Finding::new(*answer, says.clone()),
+                Some(Testimony { answer: Answer::Holds, .. }) => Finding::new(Answer::Holds, wanted),
+                Some(Testimony { answer: Answer::Fails, .. }) => {
+                    Finding::new(Answer::Fails, format!("{wanted} does not hold in this test"))
+                }
+                Some(Testimony { answer: Answer::Unknown, .. }) => {
+                    Finding::new(Answer::Unknown, format!("{wanted} cannot be told in this test"))
+                }
+            }
+        };
+        let findings = step.verify.probes.iter().map(said).collect();
         self.record(heal.id, Event::Observed { since: *since, findings }).await
     }
 
@@ -271,6 +365,27 @@ impl World {
     }
 }
 
+/// Whether a testimony is about something that a heal's current step asks for.
+fn concerns(testimony: &Testimony, heal: &Heal) -> bool {
+    let probes = heal.current_step().map_or(&[][..], |step| &step.verify.probes);
+    is_meant(&testimony.of, heal) && probes.iter().any(|probe| is_of_kind(testimony, probe))
+}
+
+fn is_meant(of: &HealChoice, heal: &Heal) -> bool {
+    of.rule.as_ref().is_none_or(|rule| heal.rule == *rule)
+        && of.target.as_ref().is_none_or(|(target, _)| heal.target.as_str() == target)
+}
+
+fn is_of_kind(testimony: &Testimony, probe: &Probe<String>) -> bool {
+    let kind = match probe {
+        Probe::Http(_) => "http",
+        Probe::Tcp(_) => "tcp",
+        Probe::Promql(_) => "promql",
+        Probe::ContainerHealthy => "container",
+    };
+    testimony.probe.as_deref().is_none_or(|wanted| wanted == kind)
+}
+
 /// The heals in one sentence.
 fn describe(heals: &[Heal]) -> String {
     let states: Vec<_> =
@@ -279,8 +394,8 @@ fn describe(heals: &[Heal]) -> String {
 }
 
 /// Finds the heal that is meant among some, or says why it cannot.
-pub trait Choose: for<'h> Fn(&crate::config::HealChoice, &[&'h Heal]) -> Result<&'h Heal, String> {}
-impl<F> Choose for F where F: for<'h> Fn(&crate::config::HealChoice, &[&'h Heal]) -> Result<&'h Heal, String> {}
+pub trait Choose: for<'h> Fn(&HealChoice, &[&'h Heal]) -> Result<&'h Heal, String> {}
+impl<F> Choose for F where F: for<'h> Fn(&HealChoice, &[&'h Heal]) -> Result<&'h Heal, String> {}
 
 /// The store keeps whole milliseconds; what is due within one is due at its end.
 fn whole_millis(at: Timestamp) -> Timestamp {

@@ -244,9 +244,9 @@ tests:
       --> rules/b.test.yml:13:5
        |
     13 |   - {}
-       |     ^^ expected one of firing, resolved, action, wait, or `expect`
+       |     ^^ expected one of firing, resolved, action, verification, approve, deny, cancel, pause, resume, wait, or `expect`
 
-    error: expected succeeded or notNeeded or failed or refused or unreachable or timedOut, found "broken"
+    error: expected succeeded or notNeeded or failed or refused or doubtful or unreachable or timedOut, found "broken"
       --> rules/b.test.yml:14:23
        |
     14 |   - action: {outcome: broken}
@@ -285,4 +285,140 @@ fn evidence_from_outside_is_taken_to_hold_and_must_hold_for_as_long_as_the_rule_
     let tests = format!("{ALERTS}- name: the story\n  events:\n{events}");
     let (exit, text) = run(&[("rules/a.yml", &rules), ("rules/a.test.yml", &tests)], &["rules"]);
     assert_eq!(exit, Exit::Success, "{text}");
+}
+
+const ASKING: &str = r#"
+rules:
+- metadata: {name: asks}
+  matchers: [alertname="InstanceDown"]
+  mode: ask
+  approval: {expiresAfter: 30m, approvers: [ann]}
+  restartContainer: {name: "{{ $labels.job }}"}
+"#;
+
+/// Tells a story to rules of its own.
+fn tell_to(rules: &str, events: &str) -> (Exit, String) {
+    let tests = format!("{ALERTS}- name: the story\n  events:\n{events}");
+    run(&[("rules/a.yml", rules), ("rules/a.test.yml", &tests)], &["rules"])
+}
+
+#[test]
+fn people_approve_deny_and_cancel_and_are_refused_as_in_the_daemon() {
+    let (exit, text) = tell_to(
+        ASKING,
+        r"
+  - firing: ui
+    expect: {state: awaiting_approval, step: 1, attempt: 0, messages: [approval_needed]}
+  - approve: {by: eve, refused: eve may not approve this}
+    expect: {state: awaiting_approval}
+  - approve: ann
+    expect: {state: acting, attempt: 1, messages: [started]}
+  - cancel: {by: bob, reason: wrong host}
+    expect: {state: acting, reason: cancel_requested}
+  - action: failed
+    expect: {state: cancelled, reason: 'bob cancelled the heal: wrong host', messages: [cancelled]}
+  - firing: post
+  - deny: {by: ann, reason: not now, target: docker:local/name/post}
+    expect: {target: docker:local/name/post, state: cancelled, reason: 'ann did not approve: not now'}
+  - resolved: ui
+  - wait: 10m
+  - firing: ui
+  - wait: 30m
+    expect: {target: docker:local/name/ui, state: expired, messages: [approval_needed, expired]}
+",
+    );
+    assert_eq!(exit, Exit::Success, "{text}");
+}
+
+#[test]
+fn a_pause_holds_what_it_covers_until_it_ends_or_somebody_resumes() {
+    let (exit, text) = tell(
+        r#"
+  - pause: {for: 1h, matchers: 'job="ui"', by: ann, reason: moving the rack}
+  - firing: [ui, post]
+    expect:
+    - {target: docker:local/name/post, state: acting}
+    - {target: docker:local/name/ui, state: pending, reason: "ann paused alerts with job=\"ui\"", messages: []}
+  - wait: 59m
+    expect: {target: docker:local/name/ui, state: pending}
+  - wait: 1m
+    expect: {target: docker:local/name/ui, state: acting}
+  - pause: 2h
+  - action: {outcome: refused, target: docker:local/name/ui}
+    expect: {target: docker:local/name/ui, state: pending, step: 2, reason: paused}
+  - resume: all
+    expect: {target: docker:local/name/ui, state: acting, step: 2}
+"#,
+    );
+    assert_eq!(exit, Exit::Success, "{text}");
+}
+
+#[test]
+fn evidence_says_what_the_test_says_from_then_on() {
+    let rules = RULES.replace(
+        "{healthyFor: 10s}",
+        "{within: 5m, healthyFor: 1m, http: {url: 'http://ui:9292/'}, tcp: 'ui:9292', resolved: false}",
+    );
+    let (exit, text) = tell_to(
+        &rules,
+        r"
+  - firing: ui
+  - verification: {answer: false, probe: tcp, says: connection refused}
+  - action: succeeded
+    expect: {state: verifying, reason: waiting_for_evidence}
+  - wait: 4m
+  - verification: true
+    expect: {state: verifying, reason: all evidence holds}
+  - wait: 30s
+  - verification: false
+    expect: {state: verifying, reason: does not hold in this test}
+  - wait: 30s
+    expect: {state: acting, step: 2, messages: [started, attempt_failed]}
+",
+    );
+    assert_eq!(exit, Exit::Success, "{text}");
+    let (exit, text) = tell_to(
+        &rules,
+        "  - firing: [ui, post]\n  - verification: {answer: unknown, target: docker:local/name/ui}\n  \
+         - action: {outcome: succeeded, target: docker:local/name/ui}\n  \
+         - action: {outcome: succeeded, target: docker:local/name/post}\n  - wait: 5m\n    expect:\n    \
+         - {target: docker:local/name/ui, state: exhausted, reason: unverifiable}\n    \
+         - {target: docker:local/name/post, state: healed}\n",
+    );
+    assert_eq!(exit, Exit::Success, "{text}");
+}
+
+#[test]
+fn what_nobody_waits_for_is_said_where_it_is_told() {
+    for (rules, events, words) in [
+        (RULES, "  - firing: ui\n  - approve: ann\n", "8:5\n"),
+        (
+            RULES,
+            "  - firing: ui\n  - approve: ann\n",
+            "nothing waits for an approval; restart-ui on docker:local/name/ui is acting",
+        ),
+        (ASKING, "  - firing: ui\n  - approve: eve\n", "the order was refused: eve may not approve this; ann may"),
+        (ASKING, "  - firing: ui\n  - approve: {by: ann, refused: may not}\n", "the order was not refused"),
+        (ASKING, "  - firing: ui\n  - approve: {by: eve, refused: too late}\n", "but not because of \"too late\""),
+        (RULES, "  - cancel: ann\n", "no heal is open; there is no heal"),
+        (RULES, "  - firing: ui\n  - verification: true\n", "no open heal asks for such evidence"),
+        (RULES, "  - pause: {for: 1h, reason: ' '}\n", "a pause needs a reason"),
+    ] {
+        let (exit, text) = tell_to(rules, events);
+        assert_eq!(exit, Exit::Failure, "{text}");
+        assert!(text.contains(words), "{words:?} is not in:\n{text}");
+    }
+    for (events, words) in [
+        ("  - verification: maybe\n", "expected true or false or unknown, found \"maybe\""),
+        ("  - verification: {answer: true, probe: htp}\n", "did you mean `http`?"),
+        ("  - approve: {bye: ann}\n", "did you mean `by`?"),
+        ("  - pause: {reason: x}\n", "`pause` needs `for`"),
+        ("  - pause: {for: 1h, rule: a, matchers: 'a=\"b\"'}\n", "not both"),
+        ("  - pause: {for: 1h, matchers: 'a='}\n", ""),
+        ("  - resume: ann\n", "expected all, found \"ann\""),
+    ] {
+        let (exit, text) = tell(events);
+        assert_eq!(exit, if words.is_empty() { Exit::Success } else { Exit::Usage }, "{events}: {text}");
+        assert!(text.contains(words), "{words:?} is not in:\n{text}");
+    }
 }
