@@ -1,5 +1,6 @@
 //! The command line: one file per verb. The only room that reads the environment.
 
+mod awx;
 pub mod check;
 pub mod entrypoint;
 mod heals;
@@ -107,6 +108,8 @@ enum Verb {
     Resume(heals::ResumeArgs),
     /// What a running daemon says of itself
     Status(heals::StatusArgs),
+    /// Ask the AWX servers about what rules send, or set up there what rules need
+    Awx(awx::AwxArgs),
     /// Render the secrets file from a mounted file and the environment, then run the rest of the command line
     Entrypoint(entrypoint::Arguments),
     /// Ask a daemon on this machine whether it is healthy; for container health checks
@@ -196,6 +199,7 @@ pub fn main() -> ExitCode {
         Verb::Resume(args) => heals::resume(&args),
         Verb::Status(args) => heals::status(&args),
         Verb::Test(args) => test(&flags, &args),
+        Verb::Awx(args) => awx::run(&flags, &args),
         Verb::Entrypoint(arguments) => entrypoint(&flags, arguments),
         Verb::Healthcheck => healthcheck::run(&flags),
         Verb::Schema { kind } => schema::run(kind),

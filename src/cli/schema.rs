@@ -20,6 +20,8 @@ pub enum Kind {
     Rules,
     /// Rule tests, *.test.yml
     Tests,
+    /// What `autoheal awx bootstrap` sets up
+    AwxBootstrap,
 }
 
 /// Prints the schema of one kind of file.
@@ -34,6 +36,7 @@ fn document(kind: Kind) -> io::Result<String> {
         Kind::Config => ("The configuration of autoheal", "configuration"),
         Kind::Rules => ("Heal rules of autoheal", "ruleFile"),
         Kind::Tests => ("Rule tests of autoheal", "testFile"),
+        Kind::AwxBootstrap => ("What autoheal sets up in AWX", "bootstrapFile"),
     };
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -321,7 +321,11 @@ impl Loader<'_> {
 }
 
 /// Reads the secrets; `None` when that failed, which is then an error.
-fn read_secrets(options: &LoadOptions, problems: &RefCell<Diagnostics>, sources: &RefCell<Sources>) -> Option<Secrets> {
+pub(super) fn read_secrets(
+    options: &LoadOptions,
+    problems: &RefCell<Diagnostics>,
+    sources: &RefCell<Sources>,
+) -> Option<Secrets> {
     if options.without_secrets {
         return None;
     }

@@ -7,6 +7,7 @@
 
 mod ancestor;
 mod awx;
+mod awx_bootstrap;
 mod awx_job;
 mod diagnostic;
 mod docker;
@@ -54,6 +55,7 @@ use crate::token::Token;
 use crate::verify::Endpoint;
 
 pub use self::ancestor::DIFFERENCES;
+pub use self::awx_bootstrap::read_awx_bootstrap;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
 pub use self::rule_tests::{

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use autoheal::config::{Config, Diagnostics, LoadOptions, read_rule_tests};
+use autoheal::config::{Config, Diagnostics, LoadOptions, read_awx_bootstrap, read_rule_tests};
 use autoheal::domain::heal::STATES;
 use autoheal::domain::message::MessageKind;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::config::{options, place};
 
 /// A key that no mapping knows and that is near to none.
 const UNKNOWN: &str = "qqqqqqqqqqqqqqqq";
-const KINDS: [&str; 3] = ["config", "rules", "tests"];
+const KINDS: [&str; 4] = ["config", "rules", "tests", "awx-bootstrap"];
 
 fn schema(kind: &str) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_autoheal")).args(["schema", kind]).output().unwrap();
@@ -27,6 +27,7 @@ fn told(kind: &str, text: &str) -> Diagnostics {
     let file = match kind {
         "config" => "autoheal.yml",
         "rules" => "rules/a.yml",
+        "awx-bootstrap" => "awx-bootstrap.yml",
         _ => "rules/a.test.yml",
     };
     let directory = place(&[(file, text)]);
@@ -35,6 +36,10 @@ fn told(kind: &str, text: &str) -> Diagnostics {
         return read_rule_tests(&directory.path().join(file), directory.path()).err().unwrap_or_default();
     }
     let options = LoadOptions { without_secrets: true, ..options(directory.path()) };
+    if kind == "awx-bootstrap" {
+        let read = read_awx_bootstrap(file.into(), &options, &[]);
+        return read.map_or_else(|problems| problems, |(_, warnings)| warnings);
+    }
     Config::load(&options).map_or_else(|problems| problems, |(_, warnings)| warnings)
 }
 
@@ -127,7 +132,7 @@ fn every_key_the_loader_knows_is_in_the_schema_and_the_other_way_round() {
     wrong.dedup();
     assert!(
         wrong.is_empty(),
-        "{}\nthen: for kind in config rules tests; do autoheal schema $kind > docs/schema/$kind.schema.json; done",
+        "{}\nthen: for kind in config rules tests awx-bootstrap; do autoheal schema $kind > docs/schema/$kind.schema.json; done",
         wrong.join("\n")
     );
 }
@@ -151,7 +156,7 @@ fn the_schemas_for_editors_are_the_printed_ones_and_shipped_files_name_them() {
         assert!(same, "{} is old; run: autoheal schema {kind} > {0}", file.display());
     }
     let rules = fs::read_dir(root.join("rules")).unwrap().map(|entry| entry.unwrap().path());
-    for file in rules.chain([root.join("autoheal.example.yml")]) {
+    for file in rules.chain([root.join("autoheal.example.yml"), root.join("docs/awx-bootstrap.example.yml")]) {
         let text = fs::read_to_string(&file).unwrap();
         let named = text.lines().find_map(|line| line.strip_prefix("# yaml-language-server: $schema="));
         let named = named.unwrap_or_else(|| panic!("{} names no schema", file.display()));
@@ -163,11 +168,13 @@ fn the_schemas_for_editors_are_the_printed_ones_and_shipped_files_name_them() {
 fn the_schema_takes_the_shipped_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let rules = fs::read_dir(root.join("rules")).unwrap().map(|entry| entry.unwrap().path());
-    for file in rules.chain([root.join("autoheal.example.yml"), root.join("demo/templates/autoheal.yml")]) {
+    let others = ["autoheal.example.yml", "demo/templates/autoheal.yml", "docs/awx-bootstrap.example.yml"];
+    for file in rules.chain(others.map(|file| root.join(file))) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let kind = match name {
             _ if name.ends_with(".test.yml") => "tests",
             "autoheal.yml" | "autoheal.example.yml" => "config",
+            "awx-bootstrap.example.yml" => "awx-bootstrap",
             _ => "rules",
         };
         let text = fs::read_to_string(&file).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -137,6 +138,19 @@ impl Client {
     pub(super) async fn ask(&self, path: &str, doing: &str, until: Timestamp) -> Result<Answer, Fault> {
         let request = self.http.post(self.server.root.join(path)).json(&Value::Object(serde_json::Map::new()));
         self.send(request, self.times().request, doing, until).await
+    }
+
+    /// Adds something to a list, or changes fields of something. Servers take as long for it as for a launch.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        doing: &str,
+        until: Timestamp,
+    ) -> Result<Answer, Fault> {
+        let request = self.http.request(method, self.server.root.join(path)).json(body);
+        self.send(request, self.times().launch, doing, until).await
     }
 
     async fn send(

@@ -40,6 +40,11 @@ impl Memory {
         numbers.insert(key, number);
     }
 
+    /// Our name on the server, once it was asked.
+    pub(super) fn known_user(&self) -> Option<String> {
+        self.user.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Forgets a number that turned out to be gone.
     pub(super) fn forget(&self, number: u64) {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| *known != number);
@@ -53,12 +58,11 @@ pub(super) const fn folder(is_workflow: bool) -> &'static str {
 
 /// Our own name on the server, by which runs of ours are told from others.
 pub(super) async fn user(client: &Client, memory: &Memory, until: Timestamp) -> Result<String, Fault> {
-    let known = || memory.user.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(user) = known() {
+    if let Some(user) = memory.known_user() {
         return Ok(user);
     }
     let _asking = memory.asking.lock().await;
-    if let Some(user) = known() {
+    if let Some(user) = memory.known_user() {
         return Ok(user);
     }
     let doing = "see who we are";

@@ -3,11 +3,12 @@
 //! Reading order: [`settings`] says how a server is reached, `client` speaks to it (`fault` puts into words what goes wrong,
 //! `circuit` leaves it alone when it is gone), `model` reads its answers. `look` finds the template and asks what it takes, `preflight`
 //! decides whether that is all the rule asks for, `launch` launches and finds a run whose launch was not answered,
-//! `poller` and `follow` follow it to its end, `evidence` says what it did.
+//! `poller` and `follow` follow it to its end, `evidence` says what it did. `check` and `bootstrap` serve people before any alert.
 //!
 //! A launch cannot be repeated harmlessly, and the server has no key that would make it so. Therefore the handle that is
 //! committed before it names a key that the run carries, and a run is looked for before anything is launched again.
 
+mod bootstrap;
 mod check;
 mod circuit;
 mod client;
@@ -28,6 +29,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value;
 
+pub use bootstrap::{
+    AwxWanted, Content, Credential, Group, Host, Input, Inventory, JobTemplate, Project, Source, Tally,
+};
 pub use settings::{ApiRoot, AwxAuth, AwxServer, AwxServerError, AwxTimes, AwxTls};
 
 use self::client::Client;

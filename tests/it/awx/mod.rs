@@ -1,6 +1,7 @@
 //! AWX jobs: the small test server is honest, and what is launched on it is launched once, aimed right, and followed.
 
 mod action;
+mod bootstrap;
 mod cancelling;
 mod crash;
 mod recordings;

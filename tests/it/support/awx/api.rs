@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::world::{Job, Thing, World};
-use super::{launch, lists, views};
+use super::{build, launch, lists, views};
 
 /// Who asks, and under which root.
 pub struct Asker {
@@ -41,7 +41,7 @@ impl Answer {
         Self { status: 200, content_type: "text/plain; charset=utf-8", body, location: None }
     }
 
-    fn empty(status: u16) -> Self {
+    pub fn empty(status: u16) -> Self {
         Self { status, content_type: "application/json", body: String::new(), location: None }
     }
 
@@ -116,9 +116,18 @@ pub fn answer(world: &mut World, head: &Parts, body: &[u8]) -> Answer {
     let method = head.method.as_str();
     match (method, parts.as_slice()) {
         ("GET", ["me"]) => me(world, &asker, query),
-        ("GET" | "POST", [folder @ ("organizations" | "projects" | "inventories" | "credentials" | "labels")]) => {
-            things(world, &asker, method, folder, query)
+        ("POST", [folder @ ("organizations" | "projects" | "inventories" | "credentials" | "labels")]) => {
+            build::make(world, &asker, folder, body)
         }
+        ("GET", [folder @ ("organizations" | "projects" | "inventories" | "credentials" | "labels")]) => {
+            things(world, &asker, folder, query)
+        }
+        (_, ["organizations" | "projects" | "inventories" | "credentials", ..]) => {
+            build::one(world, &asker, method, &parts, query, body)
+        }
+        (_, ["hosts" | "groups", ..]) => build::part(world, &asker, method, &parts, query, body),
+        ("GET", ["credential_types"]) => build::types(&asker, query),
+        ("POST", ["job_templates"]) => build::template(world, &asker, body),
         (_, [folder @ ("job_templates" | "workflow_job_templates" | "unified_job_templates"), rest @ ..]) => {
             templates(world, &asker, head, folder, rest, body)
         }
@@ -154,25 +163,16 @@ fn me(world: &World, asker: &Asker, query: &str) -> Answer {
     lists::answer(asker, "me/", query, "User", vec![row])
 }
 
-fn things(world: &World, asker: &Asker, method: &str, folder: &str, query: &str) -> Answer {
-    if method != "GET" {
-        return Answer::forbidden();
-    }
-    let (things, model, kind): (&[Thing], _, _) = match folder {
-        "organizations" => (&world.organizations, "Organization", "organization"),
-        "projects" => (&world.projects, "Project", "project"),
-        "inventories" => (&world.inventories, "Inventory", "inventory"),
-        "credentials" => (&world.credentials, "Credential", "credential"),
-        _ => (&world.labels, "Label", "label"),
+fn things(world: &World, asker: &Asker, folder: &str, query: &str) -> Answer {
+    let (things, model): (&[Thing], _) = match folder {
+        "organizations" => (&world.organizations, "Organization"),
+        "projects" => (&world.projects, "Project"),
+        "inventories" => (&world.inventories, "Inventory"),
+        "credentials" => (&world.credentials, "Credential"),
+        _ => (&world.labels, "Label"),
     };
     let visible = things.iter().filter(|thing| asker.is_superuser || thing.users.contains(&asker.id));
-    let rows = visible.map(|thing| {
-        let organization = world.organizations.iter().find(|found| found.id == thing.organization);
-        json!({
-            "id": thing.id, "type": kind, "name": thing.name, "organization": thing.organization,
-            "summary_fields": {"organization": organization.map(|found| json!({"id": found.id, "name": found.name}))},
-        })
-    });
+    let rows = visible.map(|thing| views::thing(world, folder, thing.id));
     lists::answer(asker, &format!("{folder}/"), query, model, rows.collect())
 }
 
@@ -218,6 +218,10 @@ fn templates(world: &mut World, asker: &Asker, head: &Parts, folder: &str, rest:
         }
         ("GET", ["survey_spec"]) if template.survey.is_empty() => Answer::json(200, json!({})),
         ("GET", ["survey_spec"]) => Answer::json(200, json!({"name": "q", "description": "", "spec": template.survey})),
+        ("PATCH", []) | ("GET" | "POST", ["credentials"]) | ("POST", ["survey_spec"]) if !template.is_workflow => {
+            let query = head.uri.query().unwrap_or_default();
+            build::change(world, asker, head.method.as_str(), &template, rest, query, body)
+        }
         ("POST", ["launch"]) => launch::launch(world, asker, template.id, &head.headers, body),
         (method, ["launch"]) => Answer::json(405, json!({"detail": format!("Method \"{method}\" not allowed.")})),
         _ => Answer::json(404, json!({"detail": "The requested resource could not be found."})),

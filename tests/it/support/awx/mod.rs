@@ -3,6 +3,7 @@
 //! a user may see; answers get lost, output comes late, a cancel takes a while, the server hangs, fails and goes away.
 
 mod api;
+mod build;
 mod launch;
 mod lists;
 mod seed;

@@ -149,5 +149,9 @@ pub fn world() -> World {
         faults: Faults::default(),
         calls: Vec::new(),
         next_job: 2,
+        grounds: super::build::Grounds {
+            sync_takes: Some(std::time::Duration::from_millis(40)),
+            ..super::build::Grounds::default()
+        },
     }
 }

@@ -22,6 +22,27 @@ fn is_prompted(template: &Template, prompt: &str) -> bool {
     template.prompts.contains(prompt)
 }
 
+/// An organization, a project, an inventory, a credential or a label.
+pub fn thing(world: &World, folder: &str, id: u64) -> Value {
+    let (things, kind) = match folder {
+        "organizations" => (&world.organizations, "organization"),
+        "projects" => (&world.projects, "project"),
+        "inventories" => (&world.inventories, "inventory"),
+        "credentials" => (&world.credentials, "credential"),
+        _ => (&world.labels, "label"),
+    };
+    let Some(thing) = things.iter().find(|thing| thing.id == id) else { return Value::Null };
+    let organization = world.organizations.iter().find(|found| found.id == thing.organization);
+    let mut row = json!({
+        "id": thing.id, "type": kind, "name": thing.name, "organization": thing.organization,
+        "summary_fields": {"organization": organization.map(|found| json!({"id": found.id, "name": found.name}))},
+    });
+    for (field, value) in super::build::extra(world, folder, id) {
+        row[field] = value;
+    }
+    row
+}
+
 /// A template in a list or alone.
 pub fn template(world: &World, template: &Template, asker: &Asker) -> Value {
     let folder = if template.is_workflow { "workflow_job_templates" } else { "job_templates" };
@@ -45,6 +66,16 @@ pub fn template(world: &World, template: &Template, asker: &Asker) -> Value {
         view["project"] = json!(template.project);
         view["playbook"] = json!(template.playbook);
         view["inventory"] = json!(template.inventory);
+        let variables = &template.variables;
+        view["extra_vars"] = if variables.is_empty() { json!("") } else { json!(json!(variables).to_string()) };
+        let own = world.grounds.fields.get(&("job_templates", template.id));
+        for field in ["description", "job_type", "job_tags", "skip_tags", "survey_enabled"] {
+            if let Some(value) = own.and_then(|own| own.get(field)) {
+                view[field] = value.clone();
+            } else if field.ends_with("_tags") {
+                view[field] = json!("");
+            }
+        }
     }
     for prompt in prompts(template) {
         view[format!("ask_{prompt}_on_launch")] = json!(is_prompted(template, prompt));

@@ -214,6 +214,8 @@ pub struct World {
     pub faults: Faults,
     pub calls: Vec<Call>,
     pub next_job: u64,
+    /// What builders know.
+    pub grounds: super::build::Grounds,
 }
 
 impl World {
