@@ -26,8 +26,8 @@ CREATE UNIQUE INDEX heal_acting ON heal (action_target) WHERE action_target IS N
 -- What to look at next, state by state, without the rules that reached a limit; also counts the open ones without
 -- touching a document.
 CREATE INDEX heal_due ON heal (state, due_at, rule) WHERE due_at IS NOT NULL;
--- What to delete next, and counting again.
-CREATE INDEX heal_ended ON heal (ended_at, state) WHERE ended_at IS NOT NULL;
+-- What to delete next, and counting again, for reports by rule.
+CREATE INDEX heal_ended ON heal (ended_at, state, rule) WHERE ended_at IS NOT NULL;
 
 -- The memory of one alert under one rule and target, of which there is one row each. It outlives its heal, hence no
 -- foreign key. Fingerprints are hashes: an index on them would dirty a page of its own for each new alert, so the one

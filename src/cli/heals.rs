@@ -35,6 +35,13 @@ enum HealsVerb {
         #[command(flatten)]
         remote: RemoteArgs,
     },
+    /// How heals ended, and what shadows would have done compared with what happened without them
+    Report {
+        #[command(flatten)]
+        filter: ReportFilter,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
     /// Allow the action that waits for approval
     Approve(OrderArgs),
     /// Refuse the action that waits for approval; the heal ends
@@ -84,6 +91,19 @@ struct Filter {
     before: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct ReportFilter {
+    /// Only this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Ended since then: a time, or how long ago, such as 7d
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Ended before then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
 /// `autoheal pause`.
 #[derive(Debug, Args)]
 pub struct PauseArgs {
@@ -123,18 +143,24 @@ pub struct StatusArgs {
 pub fn run(args: HealsArgs) -> Exit {
     let HealsArgs { verb, filter, remote } = args;
     match verb.unwrap_or(HealsVerb::List { filter, remote }) {
-        HealsVerb::List { filter, remote } => match filter.query() {
-            Ok(query) => answer(&remote, |daemon| daemon.get("api/v1/heals", &query), told::list),
-            Err(error) => {
-                eprintln!("autoheal: {error}");
-                Exit::Usage
-            }
-        },
+        HealsVerb::List { filter, remote } => look(&remote, "api/v1/heals", filter.query(), told::list),
+        HealsVerb::Report { filter, remote } => look(&remote, "api/v1/report", filter.query(), told::report),
         HealsVerb::Show { id, remote } => answer(&remote, |daemon| daemon.get(&path(&id, ""), &[]), told::heal),
         HealsVerb::Approve(order) => give(order, "approve"),
         HealsVerb::Deny(order) => give(order, "deny"),
         HealsVerb::Cancel(order) => give(order, "cancel"),
         HealsVerb::Reset(order) => give(order, "reset"),
+    }
+}
+
+/// Asks with a filter and prints.
+fn look(args: &RemoteArgs, path: &str, filter: Result<Query, String>, tell: impl FnOnce(&Value) -> String) -> Exit {
+    match filter {
+        Ok(query) => answer(args, |daemon| daemon.get(path, &query), tell),
+        Err(error) => {
+            eprintln!("autoheal: {error}");
+            Exit::Usage
+        }
     }
 }
 
@@ -200,14 +226,28 @@ fn answer(
     }
 }
 
+/// A filter as the API takes it.
+type Query = Vec<(&'static str, String)>;
+
 impl Filter {
-    fn query(&self) -> Result<Vec<(&'static str, String)>, String> {
+    fn query(&self) -> Result<Query, String> {
         let plain = [
             ("state", self.state.clone()),
             ("rule", self.rule.clone()),
             ("target", self.target.clone()),
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("before", self.before.clone()),
+            ("since", self.since.as_deref().map(time).transpose()?),
+            ("until", self.until.as_deref().map(time).transpose()?),
+        ];
+        Ok(plain.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    }
+}
+
+impl ReportFilter {
+    fn query(&self) -> Result<Query, String> {
+        let plain = [
+            ("rule", self.rule.clone()),
             ("since", self.since.as_deref().map(time).transpose()?),
             ("until", self.until.as_deref().map(time).transpose()?),
         ];

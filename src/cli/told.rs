@@ -107,6 +107,18 @@ pub fn heal(heal: &Value) -> String {
     lines
 }
 
+/// One line for each rule.
+pub fn report(answer: &Value) -> String {
+    let mut lines = String::new();
+    for rule in items(&answer["rules"]) {
+        let _ = writeln!(lines, "{}: {}", text(&rule["rule"]), text(&rule["summary"]));
+    }
+    if let Some(shadows) = answer["onlyLatestShadows"].as_u64() {
+        let _ = writeln!(lines, "only the latest {shadows} shadows were counted: ask with --since");
+    }
+    if lines.is_empty() { "no heal has ended\n".to_owned() } else { lines }
+}
+
 /// A pause in a sentence.
 pub fn pause(pause: &Value) -> String {
     let (until, by) = (time(&pause["until"]), text(&pause["by"]));

@@ -171,7 +171,7 @@ pub enum Phase {
 }
 
 /// How a heal ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// We acted and the evidence held.
@@ -191,6 +191,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every way a heal can end.
+    pub const ALL: [Self; 7] = [
+        Self::Healed,
+        Self::Recovered,
+        Self::Exhausted,
+        Self::Suppressed,
+        Self::Shadowed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
     /// The state's name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -18,6 +18,7 @@ use crate::domain::message::Message;
 use crate::domain::pause::{Pause, PauseId};
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
+use crate::domain::report::Report;
 use crate::domain::rule::HealRequest;
 
 /// How a store decides: [`decide`](crate::domain::decide::decide), unless a test hands in its own.
@@ -158,6 +159,19 @@ pub struct HealQuery {
     pub before: Option<HealId>,
 }
 
+/// Which heals to report on.
+#[derive(Debug, Clone, Default)]
+pub struct ReportQuery {
+    /// Only this rule.
+    pub rule: Option<String>,
+    /// Only heals that ended at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only heals that ended before this time.
+    pub until: Option<Timestamp>,
+    /// At most this many shadows, the latest; the caller bounds it.
+    pub shadows: u32,
+}
+
 /// Messages of the outbox by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OutboxCounts {
@@ -242,9 +256,8 @@ pub trait Store: Send + Sync {
     /// One heal.
     async fn heal(&self, id: HealId) -> Result<Option<Heal>, StoreError>;
 
-    /// The latest `limit` shadows that ended at `since` or later: what rules would have done, and when their alerts
-    /// resolved all the same.
-    async fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError>;
+    /// What rules would have done and when the alerts resolved all the same, and how the other heals ended.
+    async fn report(&self, query: ReportQuery) -> Result<Report, StoreError>;
 
     /// How many heals are in each state, states without any included.
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError>;

@@ -93,7 +93,8 @@ fn parse_query(pairs: Vec<(String, String)>) -> Result<HealQuery, String> {
     Ok(query)
 }
 
-fn instant(name: &str, value: &str) -> Result<Timestamp, String> {
+/// A time in a query.
+pub(super) fn instant(name: &str, value: &str) -> Result<Timestamp, String> {
     value.parse().map_err(|_| format!("{name} is a time such as 2026-11-22T07:00:00Z, not {value:?}"))
 }
 

@@ -18,6 +18,7 @@ pub mod payload;
 pub mod push;
 pub mod reload;
 mod reply;
+mod report;
 pub mod server;
 mod views;
 mod webhook;
@@ -207,6 +208,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(hooks::routes(state))
         .unify()
         .or(api::routes(state))
+        .unify()
+        .or(report::routes(state))
         .unify()
         .or(orders::routes(state))
         .unify()

@@ -144,6 +144,48 @@ fn the_stop_switch_is_one_command_and_shows_in_status() {
 }
 
 #[test]
+fn a_shadow_is_reported_beside_what_happened_without_it() {
+    let rules = "rules:\n- metadata: {name: restart-service}\n  labels: {alertname: ^Asks$}\n  mode: shadow\n  \
+                 restartContainer: {host: gone, name: '{{ $labels.name }}'}\n\
+                 - metadata: {name: waits}\n  labels: {alertname: ^Waits$}\n  for: 1h\n  \
+                 restartContainer: {host: gone, name: web}\n";
+    let home = Home::new(CONFIG, rules).token("ann");
+    home.secrets("ANN=ann\nVIEWER=viewer\n");
+    let daemon = home.start();
+    let desk = Desk { home: &home, daemon: &daemon };
+    assert_eq!(desk.says(&["heals", "report"]), "no heal has ended\n");
+    for target in ["ui", "post", "comment"] {
+        fire(&daemon, target);
+    }
+    let shadowed = || daemon.heals().iter().filter(|heal| heal["state"] == "shadowed").count();
+    eventually("three shadows", || shadowed() == 3);
+    let resolve = |labels: Value| {
+        assert_eq!(daemon.post(delivery(&[alert("resolved", &labels, Duration::ZERO)])), Some(202));
+    };
+    for target in ["ui", "post"] {
+        resolve(json!({"alertname": "Asks", "name": target, "nasty": "\u{1b}[31m"}));
+    }
+    let waits = json!({"alertname": "Waits"});
+    assert_eq!(daemon.post(delivery(&[alert("firing", &waits, Duration::ZERO)])), Some(202));
+    resolve(waits);
+
+    let report = desk.says(&["heals", "report", "--since", "7d"]);
+    let lines: Vec<_> = report.lines().collect();
+    assert!(
+        lines[0].starts_with("restart-service: would have acted 3 times; 2 resolved on their own within "),
+        "{report}"
+    );
+    assert!(lines[0].ends_with("; 1 fires still or was never heard of again"), "{report}");
+    assert_eq!(lines[1..], ["waits: 1 recovered"]);
+    assert_eq!(desk.says(&["heals", "report", "--rule", "waits"]), "waits: 1 recovered\n");
+    assert_eq!(desk.says(&["heals", "report", "--until", "1h"]), "no heal has ended\n");
+    let json: Value = serde_json::from_str(&desk.says(&["heals", "report", "--output", "json"])).unwrap();
+    assert_eq!((&json["rules"][0]["wouldHaveActed"], &json["rules"][0]["resolvedOnTheirOwn"]), (&json!(3), &json!(2)));
+    assert_eq!(json["rules"][1]["ended"], json!({"recovered": 1}));
+    assert_eq!(desk.run(&["heals", "report", "--since", "yesterday"]).0, Some(2));
+}
+
+#[test]
 fn tokens_come_from_a_file_and_trouble_is_told_in_one_line() {
     let home = home();
     let daemon = home.start();

@@ -415,6 +415,7 @@ macro_rules! every_promise_but_durability {
             every_window_holds_over_all_rules_and_for_one
             shadows_wait_for_no_limit
             a_shadow_learns_how_its_alert_went_on
+            a_report_counts_how_heals_ended_by_rule
             nothing_begins_beside_an_alert_that_blocks
             an_approval_works_once
             a_cancelled_attempt_is_passed_on_once_and_ends_cancelled

@@ -38,8 +38,8 @@ use self::queue::{Queue, Share};
 use self::session::Session;
 use self::stats::Counters;
 use super::{
-    Advanced, DecideFn, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, Sighting, Store,
-    StoreError,
+    Advanced, DecideFn, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, ReportQuery, Sighting,
+    Store, StoreError,
 };
 use crate::domain::Timestamp;
 use crate::domain::alert::AlertStatus;
@@ -48,6 +48,7 @@ use crate::domain::heal::{Heal, HealId};
 use crate::domain::instruction::Instruction;
 use crate::domain::pause::{Pause, PauseId};
 use crate::domain::reason::Reason;
+use crate::domain::report::Report;
 
 pub use self::open::OpenError;
 pub use self::peek::Peek;
@@ -229,8 +230,8 @@ impl Store for SqliteStore {
         self.read(move |session| session.read_heal(id)).await
     }
 
-    async fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError> {
-        self.read(move |session| session.shadows(since, limit)).await
+    async fn report(&self, query: ReportQuery) -> Result<Report, StoreError> {
+        self.read(move |session| session.report(&query)).await
     }
 
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
 use super::advance::OPEN_STATES;
 use super::apply::id_text;
-use super::session::{Session, decode_heal, millis, millis_up};
-use crate::domain::heal::{Heal, STATES};
-use crate::store::{HealQuery, StoreError};
+use super::session::{Session, decode_heal, millis_up};
+use crate::domain::heal::{Heal, Outcome, STATES};
+use crate::domain::report::Report;
+use crate::store::{HealQuery, ReportQuery, StoreError};
 
 impl Session {
     /// Lists heals, newest first. The text of the statement depends only on which filters are given.
@@ -58,18 +58,42 @@ impl Session {
         Ok(heals)
     }
 
-    /// Shadows, latest first.
-    pub(super) fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+    /// Counts what ended. Shadows are read one by one, because when their alerts resolved stands in the document; the
+    /// others are counted in the index alone.
+    pub(super) fn report(&self, query: &ReportQuery) -> Result<Report, StoreError> {
+        let since = query.since.map_or(i64::MIN, millis_up);
+        let until = query.until.map_or(i64::MAX, millis_up);
+        let mut report = Report::default();
+        let mut shadows = self.connection.prepare_cached(
             "SELECT doc FROM heal INDEXED BY heal_ended
-             WHERE ended_at IS NOT NULL AND ended_at >= ?1 AND state = 'shadowed' ORDER BY ended_at DESC LIMIT ?2",
+             WHERE ended_at IS NOT NULL AND ended_at >= ?1 AND ended_at < ?2 AND state = 'shadowed'
+                 AND (?3 IS NULL OR rule = ?3)
+             ORDER BY ended_at DESC LIMIT ?4",
         )?;
-        let mut rows = statement.query(params![millis(since), limit])?;
-        let mut heals = Vec::new();
+        let mut rows = shadows.query(params![since, until, query.rule, i64::from(query.shadows) + 1])?;
+        let mut left = query.shadows;
         while let Some(row) = rows.next()? {
-            heals.push(decode_heal(&row.get::<_, String>(0)?)?);
+            if left == 0 {
+                report.is_cut = true;
+                break;
+            }
+            left -= 1;
+            report.add_shadow(&decode_heal(&row.get::<_, String>(0)?)?);
         }
-        Ok(heals)
+        let mut ended = self.connection.prepare_cached(
+            "SELECT rule, state, COUNT(*) FROM heal INDEXED BY heal_ended
+             WHERE ended_at IS NOT NULL AND ended_at >= ?1 AND ended_at < ?2 AND (?3 IS NULL OR rule = ?3)
+             GROUP BY rule, state",
+        )?;
+        let mut rows = ended.query(params![since, until, query.rule])?;
+        while let Some(row) = rows.next()? {
+            let state: String = row.get(1)?;
+            let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == state);
+            if let Some(outcome) = outcome.filter(|outcome| *outcome != Outcome::Shadowed) {
+                report.add_ended(&row.get::<_, String>(0)?, outcome, row.get::<_, i64>(2)?.unsigned_abs());
+            }
+        }
+        Ok(report)
     }
 
     /// How many heals are in each state, states without any included.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use autoheal::domain::elapsed;
 use autoheal::domain::guard::Window;
 use autoheal::domain::pause::AlertMatchers;
+use autoheal::domain::report::Report;
 use autoheal::domain::rule::{HealRequest, Mode};
 use autoheal::domain::rule_policy::{RuleLimits, RulePolicies, RulePolicy, StormLimit};
+use autoheal::store::ReportQuery;
 
 use super::*;
 
@@ -118,9 +121,35 @@ pub async fn a_shadow_learns_how_its_alert_went_on(place: &dyn Place) {
     assert!(told[0].changed && told[0].ended.is_none(), "it had ended before: its end is not counted again");
     let again = ingest(&store, vec![sighting(resolved_alert(1), [shadow()])], 3000).await;
     assert!(!again[0].changed, "told once");
-    let shadows = store.shadows(at(0), 10).await.unwrap();
-    assert_eq!(shadows[0].alerts[0].ends_at, resolved_alert(1).ends_at);
-    assert_eq!(store.shadows(at(1001), 10).await.unwrap(), []);
+    let ended = resolved_alert(1).ends_at.unwrap();
+    let report = async |query| store.report(query).await.unwrap();
+    let all = ReportQuery { shadows: 10, ..ReportQuery::default() };
+    let told = report(all.clone()).await;
+    assert_eq!(told.rules["restart"].shadows.resolved_after, [elapsed(at(1000), ended)]);
+    assert_eq!(told, report(ReportQuery { since: Some(at(1000)), until: Some(at(1001)), ..all.clone() }).await);
+    for elsewhere in [
+        ReportQuery { since: Some(at(1001)), ..all.clone() },
+        ReportQuery { until: Some(at(1000)), ..all.clone() },
+        ReportQuery { rule: Some("other".to_owned()), ..all.clone() },
+    ] {
+        assert_eq!(report(elsewhere).await, Report::default());
+    }
+    let none = report(ReportQuery::default()).await;
+    assert_eq!((none.rules.len(), none.is_cut), (0, true), "what is left out is said");
+}
+
+pub async fn a_report_counts_how_heals_ended_by_rule(place: &dyn Place) {
+    let store = place.open().await;
+    let waiting = |number| {
+        let request = HealRequest { hold_for: Duration::from_mins(1), ..request("restart", &format!("web-{number}")) };
+        sighting(alert(number), [request])
+    };
+    ingest(&store, (1..3).map(waiting).collect(), 0).await;
+    ingest(&store, vec![of_rule("other", 3)], 0).await;
+    ingest(&store, (1..3).map(|number| sighting(resolved_alert(number), [])).collect(), 1000).await;
+    let report = store.report(ReportQuery::default()).await.unwrap();
+    assert_eq!(report.rules.keys().collect::<Vec<_>>(), ["restart"], "what is open has not ended");
+    assert_eq!(report.rules["restart"].to_string(), "2 recovered");
 }
 
 pub async fn a_storm_holds_new_heals_is_told_once_and_survives_a_restart(place: &dyn Place) {

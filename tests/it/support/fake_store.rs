@@ -10,8 +10,10 @@ use autoheal::domain::heal::{Heal, HealId};
 use autoheal::domain::instruction::Instruction;
 use autoheal::domain::pause::{Pause, PauseId};
 use autoheal::domain::reason::Reason;
+use autoheal::domain::report::Report;
 use autoheal::store::{
-    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, Sighting, Store, StoreError,
+    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, ReportQuery, Sighting, Store,
+    StoreError,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -169,8 +171,8 @@ impl Store for FakeStore {
         Ok(self.heals.lock().unwrap().iter().find(|heal| heal.id == id).cloned())
     }
 
-    async fn shadows(&self, _: Timestamp, _: u32) -> Result<Vec<Heal>, StoreError> {
-        Ok(Vec::new())
+    async fn report(&self, _: ReportQuery) -> Result<Report, StoreError> {
+        Ok(Report::default())
     }
 
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {

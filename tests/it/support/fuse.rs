@@ -12,9 +12,11 @@ use autoheal::domain::heal::{Heal, HealId};
 use autoheal::domain::instruction::Instruction;
 use autoheal::domain::pause::{Pause, PauseId};
 use autoheal::domain::reason::Reason;
+use autoheal::domain::report::Report;
 use autoheal::store::sqlite::SqliteStore;
 use autoheal::store::{
-    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, Sighting, Store, StoreError,
+    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, ReportQuery, Sighting, Store,
+    StoreError,
 };
 use uuid::Uuid;
 
@@ -184,8 +186,8 @@ impl Store for FusedStore {
         self.inner.heal(id).await
     }
 
-    async fn shadows(&self, since: Timestamp, limit: u32) -> Result<Vec<Heal>, StoreError> {
-        self.inner.shadows(since, limit).await
+    async fn report(&self, query: ReportQuery) -> Result<Report, StoreError> {
+        self.inner.report(query).await
     }
 
     async fn counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {

@@ -173,6 +173,16 @@ async fn filters_filter_and_anything_unknown_is_refused() {
 }
 
 #[tokio::test]
+async fn a_report_is_filtered_by_what_it_knows_and_nothing_else() {
+    let door = Door::open().await;
+    let report = get(door.address, "/api/v1/report?rule=a&since=2026-11-22T07:00:00Z&until=2026-11-23T07:00:00Z").await;
+    assert_eq!(report.json(), json!({ "rules": [], "onlyLatestShadows": null }));
+    for bad in ["state=healed", "rule=a&rule=b", "since=yesterday", "until="] {
+        assert_eq!(get(door.address, &format!("/api/v1/report?{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn status_says_what_runs_and_counts_every_state() {
     let door = Door::open().await;
     door.store.hold(vec![pending(1), healed(2), healed(3)]);
@@ -232,6 +242,7 @@ async fn each_path_says_which_methods_it_takes() {
     let table = [
         ("POST", "/api/v1/heals", "GET, HEAD"),
         ("DELETE", "/api/v1/heals/00000000-0000-0000-0000-000000000007", "GET, HEAD"),
+        ("POST", "/api/v1/report", "GET, HEAD"),
         ("POST", "/api/v1/rules", "GET, HEAD"),
         ("PUT", "/api/v1/status", "GET, HEAD"),
         ("GET", "/api/v1/plan", "POST"),

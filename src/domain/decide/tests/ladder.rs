@@ -1,7 +1,7 @@
 //! Stories of relapses: what is remembered, what flaps, and what a shadow would have done.
 
 use super::*;
-use crate::domain::report::ShadowTally;
+use crate::domain::report::Report;
 use crate::domain::rule_policy::{Flapping, RulePolicies, RulePolicy};
 
 /// One heal that is verified at once.
@@ -104,11 +104,12 @@ fn a_shadow_is_compared_with_what_happened_without_it() {
     let last = world.heals[0].timeline.last().expect("a story");
     assert!(last.reason.to_string().ends_with("resolved with nothing done, 3m after autoheal would have acted"));
     assert_eq!(world.heals[0].outcome(), Some(Outcome::Shadowed));
-    let tallies = ShadowTally::of(&world.heals);
+    let mut report = Report::default();
+    world.heals.iter().for_each(|heal| report.add_shadow(heal));
     assert_eq!(
-        tallies.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["rule restart would have acted 3 times, 2 resolved on their own within 3m, half of them within 3m; \
-          1 fire still or were never heard of again"]
+        report.rules["restart"].to_string(),
+        "would have acted 3 times; 2 resolved on their own within 3m, half of them within 3m; \
+         1 fires still or was never heard of again"
     );
     assert_eq!(world.told.len(), 0, "a shadow tells nobody");
 }
