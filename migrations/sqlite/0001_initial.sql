@@ -85,6 +85,14 @@ CREATE TABLE blocker (
     seen_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Heals for which a human has been called, each with when that is looked at again. Few at any time.
+CREATE TABLE call (
+    heal    TEXT    NOT NULL PRIMARY KEY REFERENCES heal (id) ON DELETE CASCADE,
+    look_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX call_due ON call (look_at);
+
 -- Until these end nothing new starts of what they cover. There are never many.
 CREATE TABLE pause (
     id    TEXT    NOT NULL PRIMARY KEY,

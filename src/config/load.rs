@@ -114,6 +114,9 @@ impl Loader<'_> {
         sections.awx.finish(self.problems);
         let fallback_receiver =
             sections.fallback_receiver.and_then(|(file, node)| sections.receiver_names.known(&self.reader(file), node));
+        for receiver in &mut sections.receivers {
+            receiver.remind.get_or_insert(sections.remind);
+        }
         let rules = self.load_rules(&sections, &default_receivers, incomplete);
         if self.options.lint {
             lint::secrets(&documents, &Findings(self.problems));

@@ -1,5 +1,7 @@
 //! `receivers:` — who can be told, and how.
 
+use std::time::Duration;
+
 use lettre::message::Mailbox;
 use reqwest::Url;
 
@@ -19,7 +21,7 @@ use crate::secret::Secret;
 
 const RECEIVER: Schema = Schema {
     what: "a receiver",
-    keys: &["name", "events", "slack", "email", "mailgun", "webhook", "alertmanager", "grafana"],
+    keys: &["name", "events", "reminderInterval", "slack", "email", "mailgun", "webhook", "alertmanager", "grafana"],
     unsupported: &[],
     strict: false,
 };
@@ -44,6 +46,10 @@ const MAILGUN: Schema = Schema {
 
 /// The submission port: STARTTLS is required there.
 const SUBMISSION_PORT: u16 = 587;
+
+/// How often people may be reminded.
+const SHORTEST_REMINDER: Duration = Duration::from_mins(1);
+const LONGEST_REMINDER: Duration = Duration::from_hours(30 * 24);
 
 /// Mailgun takes no more recipients and tags.
 const MAX_RECIPIENTS: usize = 1000;
@@ -74,10 +80,23 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
     let mailgun = receiver.get("mailgun").and_then(|node| read_mailgun(reader, node)).map(NotifierSettings::Mailgun);
     let integrations = slack.into_iter().chain(email).chain(mailgun).chain(others::read(reader, &receiver)).collect();
     let events = receiver.get("events").map(|node| read_events(reader, node));
-    if receiver.iter().all(|(key, _, _)| matches!(key, "name" | "events")) && reader.problem_count() == before {
+    if receiver.iter().all(|(key, _, _)| matches!(key, "name" | "events" | "reminderInterval"))
+        && reader.problem_count() == before
+    {
         reader.error(&node.span, "this receiver reaches nobody", "give it a way, such as `slack` or `email`");
     }
-    Some(ReceiverSettings { name: name?, events, integrations })
+    let remind = receiver.get("reminderInterval").and_then(|node| read_reminder_interval(reader, node));
+    Some(ReceiverSettings { name: name?, events, remind, integrations })
+}
+
+/// How often somebody is reminded; zero is never.
+pub(super) fn read_reminder_interval(reader: &Reader<'_>, node: &Node) -> Option<Duration> {
+    let every = reader.duration(node, Duration::ZERO..=LONGEST_REMINDER)?;
+    if !every.is_zero() && every < SHORTEST_REMINDER {
+        reader.error(&node.span, "nobody wants to be reminded so often", "expected 1m or more, or 0 for never");
+        return None;
+    }
+    Some(every)
 }
 
 /// Which messages: kinds by name, or `all`, `ends` and `needs_human` for several.

@@ -31,6 +31,7 @@ const CONFIGURATION: Schema = Schema {
         "receivers",
         "defaultReceivers",
         "fallbackReceiver",
+        "reminderInterval",
         "history",
         "rules",
         "awx",
@@ -76,6 +77,8 @@ pub(super) struct Sections<'n> {
     /// Read once all receivers are known.
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub fallback_receiver: Option<(&'n Arc<SourceFile>, &'n Node)>,
+    /// How often receivers are reminded that do not say otherwise.
+    pub remind: Duration,
     pub history: Duration,
     pub time_intervals: TimeIntervals,
     pub alertmanager: Option<Endpoint>,
@@ -104,6 +107,7 @@ impl<'n> Sections<'n> {
             receiver_names: Names::new("receiver"),
             default_receivers: None,
             fallback_receiver: None,
+            remind: Duration::ZERO,
             history: 90 * DAY,
             time_intervals: TimeIntervals::new(),
             alertmanager: None,
@@ -157,6 +161,9 @@ impl<'n> Sections<'n> {
         }
         if let Some(history) = top.get("history").and_then(|node| reader.duration(node, DAY..=36500 * DAY)) {
             self.history = history;
+        }
+        if let Some(node) = top.get("reminderInterval") {
+            self.remind = receivers::read_reminder_interval(reader, node).unwrap_or(self.remind);
         }
         self.fallback_receiver = top.get("fallbackReceiver").map(|node| (file, node)).or(self.fallback_receiver);
         self.default_receivers = top.get("defaultReceivers").map(|node| (file, node)).or(self.default_receivers);

@@ -127,6 +127,16 @@ impl Alert {
     pub fn name(&self) -> &str {
         self.labels.get("alertname").map_or("", String::as_str)
     }
+
+    /// Takes in that it resolved, as told.
+    pub fn resolve(&mut self, told: &Self, now: Timestamp) {
+        self.status = AlertStatus::Resolved;
+        self.ends_at = told.ends_at.or(Some(now));
+        // Whoever reads the heal must see that nobody said it is well.
+        if let Some(how) = told.annotations.get(BY_TIMEOUT) {
+            self.annotations.insert(BY_TIMEOUT.to_owned(), how.clone());
+        }
+    }
 }
 
 /// One parsed webhook delivery: what Alertmanager says of a group of alerts.

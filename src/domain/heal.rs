@@ -10,6 +10,7 @@ use super::Timestamp;
 use super::action::{RenderedAction, Target};
 use super::alert::{Alert, AlertStatus, Fingerprint};
 use super::backoff::Backoff;
+use super::call::Call;
 use super::evidence::Watch;
 use super::reason::Reason;
 use super::rule::{Mode, VerifyPolicy};
@@ -215,6 +216,12 @@ impl Outcome {
             Self::Expired => "expired",
         }
     }
+
+    /// Whether somebody must act on it.
+    #[must_use]
+    pub const fn needs_human(self) -> bool {
+        matches!(self, Self::Exhausted | Self::Suppressed | Self::Expired)
+    }
 }
 
 /// Every state's name as the API and the store know it, in the order a heal passes them.
@@ -299,6 +306,9 @@ pub struct Heal {
     /// A person's leave to take the current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Set while a human has been called and that is not over; it may outlive the heal's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
     /// When its first attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_attempt_at: Option<Timestamp>,
@@ -407,6 +417,12 @@ impl Heal {
             Phase::Ended { outcome, .. } => Some(outcome),
             _ => None,
         }
+    }
+
+    /// Whether its last change was one of an open heal; what comes after the end is about the call for a human.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.ended_at().is_none_or(|at| at == self.updated_at)
     }
 
     /// Adds a line to the story, keeping it bounded.

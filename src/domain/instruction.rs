@@ -17,7 +17,8 @@ pub enum Order {
     },
     /// The heal ends; an action that runs is asked to stop.
     Cancel,
-    /// What is remembered of an exhausted ladder is forgotten: the next firing begins at the first step.
+    /// What is remembered of a heal that gave up is forgotten, because a person has taken care of it: the next firing
+    /// begins at the first step.
     Reset,
 }
 

@@ -1,5 +1,7 @@
 //! What people are told: one message is one change of a heal's state, committed with that change.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -33,11 +35,15 @@ pub enum MessageKind {
     Cancelled,
     /// Too many targets of a rule are in trouble; its new heals are held and a human is needed.
     Storm,
+    /// A human was called and nothing has changed since.
+    Reminder,
+    /// A human was called and is not needed any more.
+    Over,
 }
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Started,
         Self::AttemptFailed,
         Self::Healed,
@@ -50,6 +56,8 @@ impl MessageKind {
         Self::Expired,
         Self::Cancelled,
         Self::Storm,
+        Self::Reminder,
+        Self::Over,
     ];
 
     /// The word for it in logs, metrics and the store.
@@ -68,19 +76,39 @@ impl MessageKind {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Storm => "storm",
+            Self::Reminder => "reminder",
+            Self::Over => "over",
         }
     }
 
     /// Whether somebody must act on it.
     #[must_use]
     pub const fn needs_human(self) -> bool {
-        matches!(self, Self::Exhausted | Self::Suppressed | Self::ApprovalNeeded | Self::Expired | Self::Storm)
+        matches!(
+            self,
+            Self::Exhausted | Self::Suppressed | Self::ApprovalNeeded | Self::Expired | Self::Storm | Self::Reminder
+        )
     }
 
     /// Whether it is the last one of its heal.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Started | Self::AttemptFailed | Self::Firing | Self::ApprovalNeeded | Self::Storm)
+        !matches!(
+            self,
+            Self::Started
+                | Self::AttemptFailed
+                | Self::Firing
+                | Self::ApprovalNeeded
+                | Self::Storm
+                | Self::Reminder
+                | Self::Over
+        )
+    }
+
+    /// Whether it says that a human who was called is not needed any more.
+    #[must_use]
+    pub const fn ends_call(self) -> bool {
+        matches!(self, Self::Healed | Self::Recovered | Self::Resolved | Self::Cancelled | Self::Over)
     }
 }
 
@@ -126,7 +154,9 @@ impl Audience {
         match self {
             Self::Everything => true,
             Self::Only(kinds) => kinds.has(kind),
-            Self::Ends => kind.is_final() || kind.needs_human() || matches!(kind, MessageKind::Firing),
+            Self::Ends => {
+                kind.is_final() || kind.needs_human() || matches!(kind, MessageKind::Firing | MessageKind::Over)
+            }
         }
     }
 }
@@ -136,8 +166,18 @@ impl Audience {
 pub struct Channel {
     /// Unique name, `<receiver>/<integration>`.
     pub name: String,
-    /// Which messages it gets.
+    /// Which messages it gets. Whoever was called is told in any case when that is over.
     pub audience: Audience,
+    /// How often it is reminded while a human is needed; `None` for never.
+    pub remind: Option<Duration>,
+}
+
+impl Channel {
+    /// A channel that is never reminded.
+    #[must_use]
+    pub fn new(name: impl Into<String>, audience: Audience) -> Self {
+        Self { name: name.into(), audience, remind: None }
+    }
 }
 
 /// One message: a change and the heal as it stood then.

@@ -9,6 +9,7 @@ pub mod action;
 pub mod alert;
 pub mod alertmanager;
 pub mod backoff;
+pub mod call;
 pub mod decide;
 pub mod duration;
 pub mod evidence;

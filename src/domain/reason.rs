@@ -183,10 +183,18 @@ pub enum Reason {
     AlreadyCancelling,
     /// A person forgot the ladder's memory.
     Reset { by: String, because: String },
-    /// Only an exhausted ladder is reset.
+    /// Only a heal that gave up is reset.
     NotExhausted { state: String },
     /// A later heal has taken the memory over, or it has been reset.
     NothingToReset,
+    /// No human was called, or that is over.
+    NobodyCalled,
+    /// A human was called and is still needed.
+    StillCalled { since: Timestamp },
+    /// The storm for which a human was called has calmed.
+    StormCalmed { rule: String },
+    /// The alerts for which a human was called belong to a later heal now.
+    TakenUp { heal: Option<HealId> },
 }
 
 impl Reason {
@@ -467,10 +475,15 @@ impl fmt::Display for Reason {
             Self::Reset { by, because } => {
                 write!(f, "{by} reset the ladder{}; the next firing begins at the first step", Because(because))
             }
-            Self::NotExhausted { state } => write!(f, "only an exhausted ladder can be reset; the heal is {state}"),
+            Self::NotExhausted { state } => write!(f, "only a heal that gave up can be reset; this one is {state}"),
             Self::NothingToReset => {
                 f.write_str("nothing is remembered of this heal's ladder: a later heal took it over, or it was reset")
             }
+            Self::NobodyCalled => f.write_str("no human is called for this heal"),
+            Self::StillCalled { since } => write!(f, "a human was called at {since} and is still needed"),
+            Self::StormCalmed { rule } => write!(f, "the storm of rule {rule} has calmed; its heals go on"),
+            Self::TakenUp { heal: Some(heal) } => write!(f, "the alerts fired anew and heal {heal} is about them now"),
+            Self::TakenUp { heal: None } => f.write_str("its alerts have gone on without this heal"),
         }
     }
 }

@@ -115,10 +115,13 @@ impl Engine {
     /// Finds alerts that fire for all we know and that Alertmanager does not have.
     async fn compare(&self, view: &AlertmanagerView, absences: &mut Absences) -> Result<(), StoreError> {
         let mut seen = Absences::new();
-        for state in OPEN {
+        let open = OPEN.map(|state| HealQuery { state: Some(state.to_owned()), ..HealQuery::default() });
+        // Those that gave up have ended, and yet somebody waits to be told that it is over.
+        let called = HealQuery { called: true, ..HealQuery::default() };
+        for kind in open.into_iter().chain([called]) {
             let mut before = None;
             for _ in 0..MAX_PAGES {
-                let query = HealQuery { state: Some(state.to_owned()), limit: PAGE, before, ..HealQuery::default() };
+                let query = HealQuery { limit: PAGE, before, ..kind.clone() };
                 let heals = self.store.heals(query).await?;
                 for heal in &heals {
                     self.compare_one(heal, view, absences, &mut seen).await?;
@@ -160,7 +163,9 @@ impl Engine {
         let (stored, reason) = self.store.record(self.policy(), heal.id, event, self.clock.now()).await?;
         let changed = !matches!(reason, Reason::HealEnded { .. } | Reason::NoSuchHeal | Reason::EvidenceAsBefore);
         if let Some(stored) = stored.filter(|_| changed) {
-            self.changed(&stored);
+            if stored.is_news() {
+                self.changed(&stored);
+            }
             self.wake.messages.notify_one();
         }
         Ok(())

@@ -75,7 +75,9 @@ impl Engine {
             let now = self.clock.now();
             let advanced = self.store.advance_due(self.policy(), BATCH, now).await?;
             for heal in &advanced.changed {
-                self.changed(heal);
+                if heal.is_news() {
+                    self.changed(heal);
+                }
                 if heal.wants_evidence() {
                     self.ask_for_evidence(heal.clone());
                 }

@@ -1,5 +1,5 @@
 //! Alertmanager as a receiver: an alert `AutohealNeedsHuman`, so that whatever pages people today pages them for this too.
-//! It fires when a human is needed and resolves when the heal ends well after all.
+//! It fires while a human is needed, and resolves when that is over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,8 +20,10 @@ use crate::tls::ClientTls;
 
 /// The alert's name.
 const ALERT: &str = "AutohealNeedsHuman";
-/// How long the alert fires when nothing says that it is over.
+/// How long the alert fires when nothing says that it is over, nor that it is not.
 const LIFE: Duration = Duration::from_hours(4);
+/// How often it is said again while a human is needed.
+pub const REFRESH: Duration = Duration::from_hours(1);
 /// Longest value of a label or an annotation.
 const MAX_VALUE: usize = 500;
 
@@ -94,7 +96,8 @@ impl Notifier for AlertmanagerNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
         let message = &outgoing.message;
         let fires = message.kind.needs_human();
-        if !fires && outgoing.memory.is_none() {
+        let is_told = outgoing.memory.as_ref().is_some_and(|memory| memory["fires"] == true);
+        if !fires && !is_told {
             return Ok(Receipt::from("nobody was called, so nobody is told that it is over"));
         }
         let body = json!([self.alert(message)]).to_string();
@@ -107,6 +110,6 @@ impl Notifier for AlertmanagerNotifier {
             return Err(self.http.refused(&answer, &answer.body));
         }
         let said = format!("{}: {ALERT} {}", answer.status.as_u16(), if fires { "fires" } else { "resolves" });
-        Ok(Receipt { said, memory: fires.then(|| json!({ "fires": true })) })
+        Ok(Receipt { said, memory: Some(json!({ "fires": fires })) })
     }
 }

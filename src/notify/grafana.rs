@@ -10,6 +10,7 @@ use super::answer::Redactor;
 use super::http::HttpClient;
 use super::message::{Pages, Story, text::line};
 use super::{BuildError, Notifier, NotifyError, Receipt};
+use crate::domain::message::MessageKind;
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
@@ -69,6 +70,10 @@ impl Notifier for GrafanaNotifier {
         let heal = &message.heal;
         let story = Story::full(message, &self.pages);
         let known: Option<Annotation> = outgoing.memory.clone().and_then(|memory| serde_json::from_value(memory).ok());
+        // Its annotation ends with the heal; whether a human is still needed is not its subject.
+        if matches!(message.kind, MessageKind::Over | MessageKind::Reminder) {
+            return Ok(Receipt::from("the heal's annotation is complete"));
+        }
         let Some(began) = heal.first_attempt_at else {
             return Ok(Receipt::from("nothing was done, so there is nothing to show"));
         };

@@ -167,6 +167,14 @@ impl NotifierSettings {
         }
     }
 
+    /// How often it is told again while a human is needed, whatever people want.
+    const fn refresh(&self) -> Option<Duration> {
+        match self {
+            Self::Alertmanager(_) => Some(alertmanager::REFRESH),
+            _ => None,
+        }
+    }
+
     fn build(&self, pages: Pages, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Notifier>, BuildError> {
         Ok(match self {
             Self::Slack(settings) => Arc::new(slack::SlackNotifier::new(settings, pages)?),
@@ -191,6 +199,8 @@ pub struct ReceiverSettings {
     pub name: String,
     /// Which messages it gets; `None` leaves it to each integration.
     pub events: Option<Kinds>,
+    /// How often it is reminded while a human is needed; nothing or zero is never.
+    pub remind: Option<Duration>,
     /// Its integrations, each becoming the channel `<name>/<integration>`.
     pub integrations: Vec<NotifierSettings>,
 }
@@ -207,7 +217,9 @@ impl ReceiverSettings {
                 _ => format!("{}/{kind}-{}", self.name, earlier + 1),
             };
             let audience = self.events.map_or_else(|| integration.audience(), Audience::Only);
-            (Channel { name, audience }, integration)
+            let wanted = self.remind.filter(|every| !every.is_zero());
+            let remind = integration.refresh().or(wanted);
+            (Channel { remind, ..Channel::new(name, audience) }, integration)
         })
     }
 }

@@ -61,6 +61,7 @@ pub fn sample(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, ids: &I
         description: "A test of this receiver. Nothing is wrong.".to_owned(),
         runbook: String::new(),
         approval: None,
+        call: None,
         relapses: Vec::new(),
         first_attempt_at: (kind == MessageKind::Started).then_some(now),
         last_action_ended_at: None,

@@ -106,7 +106,7 @@ fn with_receivers(rule: &HealRule) -> HealRule {
 /// Every receiver as one channel that wants everything: what is sent where is the configuration's business.
 fn receivers(rules: &RuleSet) -> BTreeMap<String, Vec<Channel>> {
     let names = rules.rules().iter().flat_map(|rule| &rule.receivers);
-    let channel = |name: &String| Channel { name: name.clone(), audience: Audience::Everything };
+    let channel = |name: &String| Channel::new(name.clone(), Audience::Everything);
     names.map(|name| (name.clone(), vec![channel(name)])).collect()
 }
 

@@ -147,6 +147,8 @@ pub struct HealQuery {
     pub state: Option<String>,
     /// Only this rule.
     pub rule: Option<String>,
+    /// Only those for which a human has been called and is still needed.
+    pub called: bool,
     /// Only this target.
     pub target: Option<String>,
     /// Only heals planned at this time or later.

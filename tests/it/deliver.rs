@@ -99,7 +99,7 @@ impl Bench {
             notifiers.into_iter().map(|(name, notifier)| (name.to_owned(), notifier)).collect();
         // In these tests the receiver of this name stands in for the others.
         let names = notifiers.keys().filter(|name| name.starts_with("fallback/"));
-        let fallback = names.map(|name| Channel { name: name.clone(), audience: Audience::Everything }).collect();
+        let fallback = names.map(|name| Channel::new(name.clone(), Audience::Everything)).collect();
         let (sender, results) = mpsc::unbounded_channel();
         let courier = Courier::new(
             Arc::clone(&store) as Arc<dyn Store>,
@@ -115,7 +115,7 @@ impl Bench {
 
     /// Commits a message for each channel: alert `number` of a rule that only notifies fires, or resolves.
     async fn tell(&self, number: usize, channels: &[&str], kind: MessageKind) {
-        let channels = channels.iter().map(|name| Channel { name: (*name).to_owned(), audience: Audience::Everything });
+        let channels = channels.iter().map(|name| Channel::new(*name, Audience::Everything));
         let receivers = BTreeMap::from([("on-call".to_owned(), channels.collect())]);
         let policy = Arc::new(Policy { receivers, ..Policy::default() });
         let alert = if kind == MessageKind::Firing { alert(number) } else { resolved_alert(number) };
@@ -296,7 +296,7 @@ async fn five_hundred_heals_at_once_stay_within_slacks_limits_and_leave_the_chan
     };
     let slack: Arc<dyn Notifier> = Arc::new(SlackBotNotifier::new(&settings, Pages::default()).unwrap());
     let mut bench = Bench::start_by(Arc::new(SystemClock), Arc::default(), [("on-call/slack", slack)]);
-    let channel = Channel { name: "on-call/slack".to_owned(), audience: Audience::Everything };
+    let channel = Channel::new("on-call/slack", Audience::Everything);
     let policy = Policy { receivers: BTreeMap::from([("on-call".to_owned(), vec![channel])]), ..Policy::default() };
     let sightings = (0..500).map(|number| {
         let request = HealRequest { ladder: Ok(Vec::new()), ..request("notify", &format!("web-{number}")) };

@@ -17,6 +17,7 @@ mod harm;
 mod lifecycle;
 mod main_job;
 mod manual;
+mod notify_calm;
 mod notify_cli;
 mod notify_email;
 mod notify_mailgun;

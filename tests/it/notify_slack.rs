@@ -135,6 +135,7 @@ fn a_machine_without_authorities_gets_a_clear_error_and_only_where_it_matters() 
         let receiver = |url: &str| ReceiverSettings {
             name: "on-call".to_owned(),
             events: None,
+            remind: None,
             integrations: vec![NotifierSettings::Slack(settings(url))],
         };
         assert!(build(&[receiver("http://127.0.0.1:1/services/x")], &Pages::default(), &clock).is_ok());

@@ -34,7 +34,8 @@ const STEPS_OF_A_WORLD: u64 = 2_000;
 const STEPS: u64 = 100_000;
 
 fn policy(dry_run: bool) -> Policy {
-    let channel = Channel { name: "on-call/slack".to_owned(), audience: Audience::Everything };
+    let remind = Some(Duration::from_mins(20));
+    let channel = Channel { remind, ..Channel::new("on-call/slack", Audience::Everything) };
     let storm = Some(StormLimit { targets: 3, within: Duration::from_mins(2), hold: Duration::from_mins(5) });
     let restart = RulePolicy {
         limits: RuleLimits {

@@ -18,9 +18,11 @@ use uuid::Uuid;
 
 use crate::support::sighting::{alert, at, firing, request, resolved, resolved_alert, sighting};
 
+mod calls;
 mod holds;
 mod people;
 
+use calls::*;
 use holds::*;
 use people::*;
 
@@ -33,10 +35,8 @@ trait Place: Send + Sync {
 }
 
 fn policy() -> Arc<Policy> {
-    let channels = vec![
-        Channel { name: "on-call/slack".to_owned(), audience: Audience::Everything },
-        Channel { name: "on-call/email".to_owned(), audience: Audience::Everything },
-    ];
+    let channels =
+        vec![Channel::new("on-call/slack", Audience::Everything), Channel::new("on-call/email", Audience::Everything)];
     Arc::new(Policy { receivers: BTreeMap::from([("on-call".to_owned(), channels)]), ..Policy::default() })
 }
 
@@ -431,5 +431,5 @@ macro_rules! every_promise_but_durability {
     };
 }
 
-every_promise_but_durability!(sqlite_file, SqliteFile::new(), a_pause_survives_a_restart a_storm_holds_new_heals_is_told_once_and_survives_a_restart a_story_stays_in_order_also_after_a_restart what_was_answered_is_there_after_reopening what_a_process_that_is_gone_was_delivering_is_due_again);
+every_promise_but_durability!(sqlite_file, SqliteFile::new(), who_was_called_is_reminded_also_after_a_restart_and_told_when_it_is_over a_pause_survives_a_restart a_storm_holds_new_heals_is_told_once_and_survives_a_restart a_story_stays_in_order_also_after_a_restart what_was_answered_is_there_after_reopening what_a_process_that_is_gone_was_delivering_is_due_again);
 every_promise_but_durability!(sqlite_memory, SqliteMemory,);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Policy, evidence};
+use super::{Policy, call, evidence};
 use crate::domain::alert::{Alert, Fingerprint};
+use crate::domain::call::Call;
 use crate::domain::evidence::{Finding, Watch};
 use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
 use crate::domain::message::{Channel, MessageKind};
@@ -22,6 +23,8 @@ pub struct Draft<'a> {
     policy: &'a Policy,
     pub heal: Heal,
     pub now: Timestamp,
+    /// Whether the heal had ended before; what is remembered of its alerts is then settled.
+    had_ended: bool,
     touched: Vec<Fingerprint>,
     messages: Vec<PlannedMessage>,
     start_action: bool,
@@ -30,7 +33,17 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub const fn of(policy: &'a Policy, heal: Heal, now: Timestamp) -> Self {
-        Self { policy, heal, now, touched: Vec::new(), messages: Vec::new(), start_action: false, cancel_action: false }
+        let had_ended = heal.outcome().is_some();
+        Self {
+            policy,
+            heal,
+            now,
+            had_ended,
+            touched: Vec::new(),
+            messages: Vec::new(),
+            start_action: false,
+            cancel_action: false,
+        }
     }
 
     pub const fn policy(&self) -> &'a Policy {
@@ -90,17 +103,55 @@ impl<'a> Draft<'a> {
         if self.is_shadow() {
             return;
         }
+        let channels = self.channels(|channel| channel.audience.wants(kind));
+        if kind.needs_human() && !channels.is_empty() {
+            let now = self.now;
+            let call = self.heal.call.get_or_insert_with(|| Call::new(kind, now));
+            call.kind = kind;
+            call.told.extend(channels.iter().map(|channel| (channel.name.clone(), now)));
+            self.look_at_call_again(None);
+        }
+        self.send(kind, channels);
+    }
+
+    /// Tells these channels.
+    pub fn send(&mut self, kind: MessageKind, channels: Vec<Channel>) {
+        if !channels.is_empty() {
+            self.messages.push(PlannedMessage { kind, channels });
+        }
+    }
+
+    /// The channels of the heal's receivers for which something holds, each once.
+    pub fn channels(&self, holds: impl Fn(&Channel) -> bool) -> Vec<Channel> {
         let mut channels: Vec<Channel> = Vec::new();
         for receiver in &self.heal.receivers {
             for channel in self.policy.receivers.get(receiver).into_iter().flatten() {
-                if channel.audience.wants(kind) && !channels.contains(channel) {
+                if holds(channel) && !channels.contains(channel) {
                     channels.push(channel.clone());
                 }
             }
         }
-        if !channels.is_empty() {
-            self.messages.push(PlannedMessage { kind, channels });
-        }
+        channels
+    }
+
+    /// Sets when the call is looked at again: when somebody is to be reminded, or when a storm may have calmed.
+    pub fn look_at_call_again(&mut self, storm: Option<Timestamp>) {
+        let Some(mut call) = self.heal.call.take() else { return };
+        let reminders = self.channels(|channel| channel.remind.is_some() && call.told.contains_key(&channel.name));
+        let next = |channel: &Channel| Some(*call.told.get(&channel.name)? + channel.remind?);
+        let times: Vec<Timestamp> = reminders.iter().filter_map(next).chain(storm).collect();
+        call.look_again(times, self.now);
+        self.heal.call = Some(call);
+    }
+
+    /// The human who was called is not needed any more: whoever was told is told that, once, be it by the message that
+    /// tells the heal's end.
+    pub fn call_over(&mut self) {
+        let Some(call) = self.heal.call.take() else { return };
+        let ends = self.messages.iter().filter(|message| message.kind.ends_call());
+        let knows: Vec<Channel> = ends.flat_map(|message| message.channels.clone()).collect();
+        let channels = self.channels(|channel| call.told.contains_key(&channel.name) && !knows.contains(channel));
+        self.send(MessageKind::Over, channels);
     }
 
     /// Whether the alerts have resolved as far as the current step asks for it.
@@ -146,8 +197,11 @@ impl<'a> Draft<'a> {
     }
 
     /// The plan: the heal as it now stands, and what to remember of the alerts that changed (of all, once it has ended).
-    pub fn into_plan(self) -> Plan {
-        let Self { mut heal, now, touched, messages, start_action, cancel_action, .. } = self;
+    pub fn into_plan(mut self) -> Plan {
+        if self.heal.call.as_ref().is_some_and(|call| !call::lasts(&self.heal, call)) {
+            self.call_over();
+        }
+        let Self { mut heal, now, had_ended, touched, messages, start_action, cancel_action, .. } = self;
         heal.updated_at = now;
         let ended = heal.outcome().map(|outcome| LadderMemory {
             at: now,
@@ -159,6 +213,7 @@ impl<'a> Draft<'a> {
         let episodes = heal
             .alerts
             .iter()
+            .filter(|_| !had_ended)
             .filter(|alert| ended.is_some() || touched.contains(&alert.fingerprint))
             .map(|alert| episode(&heal, alert, ended.clone(), now))
             .collect();

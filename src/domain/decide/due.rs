@@ -131,6 +131,7 @@ fn hold(
     draft.heal.reason = reason;
     if storm == Some(None) {
         draft.notify(MessageKind::Storm);
+        draft.look_at_call_again(Some(until));
     }
     Plan { full, look_again_at, storm: storm_until, ..draft.into_plan() }
 }

@@ -157,6 +157,7 @@ fn begin(
         description: request.description,
         runbook: request.runbook,
         approval: None,
+        call: None,
         first_attempt_at: None,
         last_action_ended_at: None,
         relapses: memory.relapses,

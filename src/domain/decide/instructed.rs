@@ -12,7 +12,7 @@ use crate::domain::reason::Reason;
 pub fn decide(policy: &Policy, snapshot: &Snapshot, instruction: Instruction, now: Timestamp) -> Plan {
     let Instruction { order, by, because } = instruction;
     if order == Order::Reset {
-        return reset(snapshot, &by, because, now);
+        return reset(policy, snapshot, &by, because, now);
     }
     let heal = match open(snapshot) {
         Ok(heal) => heal,
@@ -78,24 +78,25 @@ fn cancel(draft: &mut Draft<'_>, by: &str, because: String) -> Result<(), Reason
     Ok(())
 }
 
-/// Forgets how far the ladder of an exhausted heal had been climbed.
-fn reset(snapshot: &Snapshot, by: &str, because: String, now: Timestamp) -> Plan {
+/// Forgets how far the ladder of a heal that gave up had been climbed, and that it gave up.
+fn reset(policy: &Policy, snapshot: &Snapshot, by: &str, because: String, now: Timestamp) -> Plan {
     let Some(heal) = &snapshot.heal else { return Plan::nothing(Reason::NoSuchHeal) };
-    if heal.outcome() != Some(Outcome::Exhausted) {
+    if !heal.outcome().is_some_and(Outcome::needs_human) {
         return Plan::nothing(Reason::NotExhausted { state: heal.phase.name().to_owned() });
     }
     let forget = |episode: &Episode| Episode { ended: None, heal: None, ..episode.clone() };
     let is_its = |episode: &&Episode| episode.heal == Some(heal.id) && episode.ended.is_some();
     let episodes: Vec<Episode> = snapshot.memories.iter().filter(is_its).map(forget).collect();
-    if episodes.is_empty() {
+    if episodes.is_empty() && heal.call.is_none() {
         return Plan::nothing(Reason::NothingToReset);
     }
-    let mut heal = heal.clone();
+    let mut draft = Draft::of(policy, heal.clone(), now);
     let reason = Reason::Reset { by: by.to_owned(), because };
-    heal.updated_at = now;
-    heal.reason = reason.clone();
-    heal.tell(now, "reset", reason.clone(), by);
-    Plan { heal: Some(heal), episodes, ..Plan::nothing(reason) }
+    draft.heal.reason = reason.clone();
+    draft.tell("reset", reason, by);
+    // Whoever resets it knows of it and has done what was to be done.
+    draft.call_over();
+    Plan { episodes, ..draft.into_plan() }
 }
 
 /// An approval that nobody gave, or that could not be used in time: a human is needed.

@@ -1,6 +1,7 @@
 //! `decide`: the one function by which heals change.
 
 mod attempt;
+mod call;
 mod draft;
 mod due;
 mod evidence;
@@ -51,9 +52,9 @@ pub struct Snapshot {
     pub heal: Option<Heal>,
     /// What is remembered of the alert under this rule and target.
     pub episode: Option<Episode>,
-    /// What is remembered of all alerts of the heal; read only for [`Event::Instructed`].
+    /// What is remembered of all alerts of the heal; read only for [`Event::Instructed`] and [`Event::CallDue`].
     pub memories: Vec<Episode>,
-    /// What runs; read only for [`Event::Due`].
+    /// What runs; read only for [`Event::Due`] and [`Event::CallDue`].
     pub load: Load,
 }
 
@@ -129,6 +130,8 @@ pub enum Event {
         /// Identity for a new attempt, should one begin.
         new_attempt: AttemptId,
     },
+    /// The time has come to look at the call for a human.
+    CallDue,
     /// The action has looked and knows what it will touch.
     Prepared {
         /// The attempt it belongs to.
@@ -180,12 +183,16 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
         Event::Resolved { alert, rule, target } => resolved::decide(policy, snapshot, &alert, rule, target, now),
         Event::Absent { alerts, up_since } => match open(snapshot) {
             Ok(heal) => resolved::absent(policy, heal, &alerts, up_since, now),
-            Err(reason) => Plan::nothing(reason),
+            Err(reason) => match snapshot.heal.as_ref().filter(|heal| heal.call.is_some()) {
+                Some(heal) => call::absent(policy, heal, &alerts, up_since, now),
+                None => Plan::nothing(reason),
+            },
         },
         Event::Due { new_attempt } => match open(snapshot) {
             Ok(heal) => due::decide(policy, heal, &snapshot.load, new_attempt, now),
             Err(reason) => Plan::nothing(reason),
         },
+        Event::CallDue => call::due(policy, snapshot, now),
         Event::Prepared { attempt, handle, found } => {
             on_attempt(policy, snapshot, attempt, now, |draft, _| attempt::prepared(draft, handle, found))
         }

@@ -2,9 +2,9 @@
 
 use super::draft::{ALERTMANAGER, Draft};
 use super::evidence::{self, Verifying};
-use super::{Policy, Snapshot};
+use super::{Policy, Snapshot, call};
 use crate::domain::action::Target;
-use crate::domain::alert::{Alert, AlertStatus, BY_TIMEOUT, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::heal::{Episode, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
@@ -28,8 +28,14 @@ pub fn decide(
         return resolve(policy, heal, index, alert, now);
     }
     let plan = remember(snapshot.episode.as_ref(), alert, rule, target, now);
-    let shadow = snapshot.heal.as_ref().filter(|heal| heal.outcome() == Some(Outcome::Shadowed));
-    Plan { heal: shadow.and_then(|heal| compare(heal, alert, now)), ..plan }
+    let Some(ended) = snapshot.heal.as_ref().filter(|heal| heal.outcome().is_some()) else { return plan };
+    if ended.outcome() == Some(Outcome::Shadowed) {
+        return Plan { heal: compare(ended, alert, now), ..plan };
+    }
+    match call::resolved(policy, ended, alert, now) {
+        Some(called) => Plan { episodes: plan.episodes, ..called },
+        None => plan,
+    }
 }
 
 /// What became of an alert on which a shadow would have acted: kept with the heal, so that a report can compare.
@@ -75,13 +81,7 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
         return Plan::nothing(Reason::AlreadyKnown { alert: fingerprint });
     }
     let mut draft = Draft::of(policy, heal.clone(), now);
-    let known = &mut draft.heal.alerts[index];
-    known.status = AlertStatus::Resolved;
-    known.ends_at = alert.ends_at.or(Some(now));
-    // Whoever reads the heal must see that nobody said it is well.
-    if let Some(how) = alert.annotations.get(BY_TIMEOUT) {
-        known.annotations.insert(BY_TIMEOUT.to_owned(), how.clone());
-    }
+    draft.heal.alerts[index].resolve(alert, now);
     draft.touch(fingerprint);
     draft.tell("resolved", Reason::AlertResolved { alert: fingerprint }, ALERTMANAGER);
     if draft.heal.all_resolved() {

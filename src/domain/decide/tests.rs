@@ -1,5 +1,6 @@
 //! Stories around `decide`: a small world applies every plan as a store would and turns the clock by hand.
 
+mod calls;
 mod evidence;
 
 use std::collections::BTreeMap;
@@ -36,10 +37,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let channels = vec![
-            Channel { name: "on-call/slack".into(), audience: Audience::Everything },
-            Channel { name: "on-call/email".into(), audience: Audience::Ends },
-        ];
+        let channels =
+            vec![Channel::new("on-call/slack", Audience::Everything), Channel::new("on-call/email", Audience::Ends)];
         Self {
             policy: Policy { receivers: BTreeMap::from([("on-call".to_owned(), channels)]), ..Policy::default() },
             now: Timestamp::from_second(1_000_000).unwrap(),

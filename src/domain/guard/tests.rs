@@ -46,6 +46,7 @@ fn heal() -> Heal {
         description: String::new(),
         runbook: String::new(),
         approval: None,
+        call: None,
         relapses: Vec::new(),
         first_attempt_at: None,
         last_action_ended_at: None,

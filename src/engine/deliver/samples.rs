@@ -34,6 +34,7 @@ pub fn outgoing(id: u128, heal: u128) -> Outgoing {
         description: String::new(),
         runbook: String::new(),
         approval: None,
+        call: None,
         relapses: Vec::new(),
         first_attempt_at: None,
         last_action_ended_at: None,

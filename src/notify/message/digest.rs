@@ -41,6 +41,8 @@ const fn words(kind: MessageKind) -> &'static str {
         MessageKind::Expired => "in need of a human: nobody approved in time",
         MessageKind::Cancelled => "cancelled",
         MessageKind::Storm => "in need of a human: storm, nothing new starts",
+        MessageKind::Reminder => "still in need of a human",
+        MessageKind::Over => "no longer in need of a human",
     }
 }
 

@@ -272,11 +272,12 @@ const fn tone(kind: MessageKind) -> Tone {
         | MessageKind::Suppressed
         | MessageKind::Expired
         | MessageKind::Storm
+        | MessageKind::Reminder
         | MessageKind::Firing => Tone::Danger,
         MessageKind::Started | MessageKind::AttemptFailed | MessageKind::ApprovalNeeded | MessageKind::Cancelled => {
             Tone::Warning
         }
-        MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved => Tone::Good,
+        MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved | MessageKind::Over => Tone::Good,
     }
 }
 
@@ -305,8 +306,21 @@ fn headline(message: &Message) -> String {
         MessageKind::Expired => format!("A human is needed for {name} on {}: {}.", heal.target, heal.reason),
         MessageKind::Cancelled => format!("autoheal stopped its work on {name}: {}.", heal.reason),
         MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),
+        MessageKind::Reminder => {
+            format!("A human is still needed{}: {name} on {}: {}.", waiting(message), heal.target, heal.reason)
+        }
+        MessageKind::Over => {
+            let why = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
+            format!("No human is needed any more for {name} on {}: {why}.", heal.target)
+        }
         MessageKind::Resolved => format!("{name} has resolved after {}.", rounded(heal.created_at, message.at)),
     }
+}
+
+/// For how long somebody has been called; empty when nobody is.
+fn waiting(message: &Message) -> String {
+    let since = message.heal.call.as_ref().map(|call| call.since);
+    since.map_or_else(String::new, |since| format!(", called {} ago", rounded(since, message.at)))
 }
 
 /// The latest failure in the story: why the attempt before this message did not heal.

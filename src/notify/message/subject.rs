@@ -1,7 +1,7 @@
 //! The subject: Alertmanager's form, which on-call people read at a glance, and the outcome after it.
 
 use super::text::line;
-use super::{attempts_used, rounded};
+use super::{attempts_used, rounded, waiting};
 use crate::domain::alert::AlertStatus;
 use crate::domain::duration;
 use crate::domain::heal::{Heal, Phase};
@@ -74,6 +74,8 @@ fn outcome(message: &Message) -> String {
         MessageKind::ApprovalNeeded => "approval needed".to_owned(),
         MessageKind::Expired => "human needed, nobody approved in time".to_owned(),
         MessageKind::Storm => "human needed, storm: nothing new starts".to_owned(),
+        MessageKind::Reminder => format!("human still needed{}", waiting(message)),
+        MessageKind::Over => "over, no human is needed any more".to_owned(),
         MessageKind::Cancelled => "cancelled by a person".to_owned(),
         MessageKind::Firing | MessageKind::Resolved => String::new(),
     }

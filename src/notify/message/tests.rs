@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::alert::{AlertStatus, Fingerprint};
 use crate::domain::backoff::Backoff;
+use crate::domain::call::Call;
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, HealId, Outcome, Phase};
 use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::secret::Secret;
@@ -95,6 +96,7 @@ fn heal(status: AlertStatus) -> Heal {
         description: "A service container is down.".into(),
         runbook: "https://wiki.example.com/service-down".into(),
         approval: None,
+        call: None,
         relapses: Vec::new(),
         first_attempt_at: None,
         last_action_ended_at: None,
@@ -161,14 +163,12 @@ fn message(kind: MessageKind) -> Message {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
-        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled | MessageKind::Storm => {
-            unreachable!("not among the kinds whose texts are shown here")
-        }
         MessageKind::Resolved => {
             heal.steps.clear();
             let alert = heal.alerts[0].fingerprint;
             (ended(Outcome::Recovered), Reason::AlertResolved { alert })
         }
+        other => unreachable!("{other:?} is not among the kinds whose texts are shown here"),
     };
     if kind != MessageKind::Started {
         heal.tell(at(43), phase.name(), reason.clone(), "autoheal");
@@ -224,6 +224,24 @@ fn a_relapse_after_the_last_step_says_so() {
     message.heal.reason = Reason::RelapseAfterLastStep { ended_at: at(-50) };
     assert!(subject(&message).ends_with("— human needed, fires again after every step"));
     assert!(Story::full(&message, &pages()).headline.starts_with("A human is needed: InstanceDown on docker:local"));
+}
+
+#[test]
+fn who_was_called_reads_for_how_long_and_why_it_is_over() {
+    let mut message = message(MessageKind::Exhausted);
+    message.heal.call = Some(Call::new(MessageKind::Exhausted, at(43)));
+    (message.kind, message.at) = (MessageKind::Reminder, at(43 + 7200));
+    assert!(subject(&message).ends_with("— human still needed, called 2h ago"), "{}", subject(&message));
+    let expected = "A human is still needed, called 2h ago: InstanceDown on docker:local/compose/otus/ui: every step has been tried (1 step, 2 attempts); a human is needed.";
+    assert_eq!(headline(&message), expected);
+    let alert = message.heal.alerts[0].fingerprint;
+    message.heal.tell(message.at, "resolved", Reason::AlertResolved { alert }, "alertmanager");
+    message.kind = MessageKind::Over;
+    assert!(subject(&message).ends_with("— over, no human is needed any more"), "{}", subject(&message));
+    let expected = format!(
+        "No human is needed any more for InstanceDown on docker:local/compose/otus/ui: alert {alert} resolved."
+    );
+    assert_eq!(headline(&message), expected);
 }
 
 #[test]

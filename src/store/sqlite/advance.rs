@@ -12,7 +12,7 @@ use super::load::{Running, Surroundings};
 use super::session::{Session, decode_heal, encode, millis, millis_up, timestamp, unreadable};
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::guard::{Full, Load};
-use crate::domain::heal::{AttemptId, Heal, HealId};
+use crate::domain::heal::{AttemptId, Episode, Heal, HealId};
 use crate::domain::instruction::Instruction;
 use crate::domain::reason::Reason;
 use crate::store::{Advanced, Instructed, StoreError};
@@ -105,8 +105,66 @@ impl Session {
                 }
             }
         }
+        self.look_at_calls(policy, &around, room, &mut advanced, now)?;
         advanced.next_due = self.next_due(reached.any(), now)?;
         Ok(advanced)
+    }
+
+    /// Looks at the calls for a human that are due: whether they are over, and who is to be reminded.
+    fn look_at_calls(
+        &self,
+        policy: &Policy,
+        around: &Surroundings,
+        limit: u32,
+        advanced: &mut Advanced,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT heal FROM call WHERE look_at <= ?1 ORDER BY look_at LIMIT ?2")?;
+        let mut rows = statement.query(params![millis(now), limit])?;
+        let mut due = Vec::new();
+        while let Some(row) = rows.next()? {
+            due.push(heal_id(row, 0)?);
+        }
+        for id in due {
+            let look = |session: &Self| {
+                let heal = session.read_heal(id)?;
+                let memories = session.memories_of(heal.as_ref())?;
+                let load = session.load(policy, heal.as_ref(), around, &mut session.running(policy, now)?, now)?;
+                session.transition(
+                    policy,
+                    Snapshot { heal, memories, load, ..Snapshot::default() },
+                    Event::CallDue,
+                    now,
+                )
+            };
+            match self.apart(look) {
+                Ok(Applied { heal: Some(heal), changed: true, .. }) => advanced.changed.push(heal),
+                Ok(_) => {
+                    self.postpone_call(id, later(now, LOOK_AGAIN_AFTER_ERROR))?;
+                }
+                Err(error) if self.gave_up() => return Err(error),
+                Err(error) => {
+                    tracing::error!(heal = %id, %error, again_in = ?LOOK_AGAIN_AFTER_ERROR, "a call for a human cannot be looked at");
+                    self.postpone_call(id, later(now, LOOK_AGAIN_AFTER_ERROR))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn postpone_call(&self, id: HealId, look_at: i64) -> Result<(), StoreError> {
+        self.execute("UPDATE call SET look_at = ?2 WHERE heal = ?1", params![id_text(id.0), look_at])?;
+        Ok(())
+    }
+
+    /// What is remembered of all alerts of a heal.
+    fn memories_of(&self, heal: Option<&Heal>) -> Result<Vec<Episode>, StoreError> {
+        let mut memories = Vec::new();
+        for alert in heal.into_iter().flat_map(|heal| &heal.alerts) {
+            memories.extend(self.memories(alert.fingerprint, None, false)?.into_iter().map(|memory| memory.episode));
+        }
+        Ok(memories)
     }
 
     /// Decides on one due heal; answers which limit it found reached.
@@ -198,10 +256,7 @@ impl Session {
         now: Timestamp,
     ) -> Result<Instructed, StoreError> {
         let heal = self.read_heal(id)?;
-        let mut memories = Vec::new();
-        for alert in heal.iter().flat_map(|heal| &heal.alerts) {
-            memories.extend(self.memories(alert.fingerprint, None, false)?.into_iter().map(|memory| memory.episode));
-        }
+        let memories = self.memories_of(heal.as_ref())?;
         let snapshot = Snapshot { heal, memories, ..Snapshot::default() };
         let Applied { heal, changed, reason, .. } =
             self.transition(policy, snapshot, Event::Instructed(instruction), now)?;
@@ -291,7 +346,9 @@ impl Session {
             let due: Option<i64> = statement.query_row(params![state, after], |row| row.get(0))?;
             next = next.into_iter().chain(due).min();
         }
-        next.map(timestamp).transpose()
+        let call: Option<i64> =
+            self.connection.prepare_cached("SELECT MIN(look_at) FROM call")?.query_row([], |row| row.get(0))?;
+        next.into_iter().chain(call).min().map(timestamp).transpose()
     }
 
     fn postpone(&self, id: HealId, due_at: i64) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::session::{Session, decode_heal, encode, millis, millis_up};
 use crate::domain::action::Target;
+use crate::domain::call::Call;
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::guard::{Full, Storm, Window};
 use crate::domain::heal::{Heal, HealId, Phase};
@@ -83,6 +84,8 @@ impl Session {
             if is_new {
                 self.note_sighting(policy, heal, now)?;
             }
+            let earlier = before.as_ref().filter(|_| !is_new).and_then(|before| before.call.as_ref());
+            self.write_call(heal, earlier)?;
             for message in &messages {
                 self.write_message(message, heal, now)?;
             }
@@ -149,6 +152,20 @@ impl Session {
                 ],
             )?;
         }
+        Ok(())
+    }
+
+    /// Keeps track of when a call for a human is to be looked at; most heals never have one.
+    fn write_call(&self, heal: &Heal, earlier: Option<&Call>) -> Result<(), StoreError> {
+        match &heal.call {
+            Some(call) if earlier.is_none_or(|earlier| earlier.look_at != call.look_at) => self.execute(
+                "INSERT INTO call (heal, look_at) VALUES (?1, ?2)
+                 ON CONFLICT (heal) DO UPDATE SET look_at = excluded.look_at",
+                params![id_text(heal.id.0), millis_up(call.look_at)],
+            )?,
+            None if earlier.is_some() => self.execute("DELETE FROM call WHERE heal = ?1", [id_text(heal.id.0)])?,
+            _ => 0,
+        };
         Ok(())
     }
 

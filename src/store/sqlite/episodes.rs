@@ -22,7 +22,8 @@ use crate::store::StoreError;
 /// Rows looked at in one transaction when old ones are deleted.
 const PORTION: u32 = 500;
 
-/// What is remembered of an alert under one rule and target, with the heal while that is open, or a shadow.
+/// What is remembered of an alert under one rule and target, with the heal while that is open; when asked for, also a
+/// shadow or a heal that gave up.
 pub(super) struct Memory {
     pub(super) episode: Episode,
     heal: Option<Heal>,
@@ -89,21 +90,23 @@ impl EpisodeIndex {
 }
 
 impl Session {
-    /// What is remembered of an alert, under one rule or all, by rule and target.
+    /// What is remembered of an alert, under one rule or all, by rule and target. A resolve matters to some heals that
+    /// `ended`: shadows, which learn from it, and those that called a human.
     pub(super) fn memories(
         &self,
         alert: Fingerprint,
         rule: Option<&str>,
-        shadows: bool,
+        ended: bool,
     ) -> Result<Vec<Memory>, StoreError> {
         let mut memories = Vec::new();
         for id in self.episodes.of(alert) {
             let mut statement = self.connection.prepare_cached(
                 "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
-                 FROM episode e LEFT JOIN heal h ON h.id = e.heal AND (h.ended_at IS NULL OR (?4 AND h.state = 'shadowed'))
+                 FROM episode e LEFT JOIN heal h ON h.id = e.heal AND (h.ended_at IS NULL
+                     OR (?4 AND h.state IN ('shadowed', 'exhausted', 'suppressed', 'expired')))
                  WHERE e.id = ?1 AND e.fingerprint = ?2 AND (?3 IS NULL OR e.rule = ?3)",
             )?;
-            let mut rows = statement.query(params![id, alert.to_string(), rule, shadows])?;
+            let mut rows = statement.query(params![id, alert.to_string(), rule, ended])?;
             if let Some(row) = rows.next()? {
                 memories.push(read_memory(alert, row)?);
             }

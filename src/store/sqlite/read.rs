@@ -31,6 +31,9 @@ impl Session {
             sql.push_str(" AND state = ?");
             values.push(state.clone().into());
         }
+        if query.called {
+            sql.push_str(" AND id IN (SELECT heal FROM call)");
+        }
         if let Some(rule) = &query.rule {
             sql.push_str(" AND rule = ?");
             values.push(rule.clone().into());

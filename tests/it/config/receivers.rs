@@ -190,7 +190,7 @@ rules: []
     16 |   slack: {channel: '#on-call'}
        |           ^^^^^^^ only a `botToken` posts to a `channel` of your choice
 
-    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or storm or all or ends or needs_human, found "heeled"
+    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or storm or reminder or over or all or ends or needs_human, found "heeled"
       --> autoheal.yml:18:21
        |
     18 |   events: [started, heeled]
@@ -246,4 +246,24 @@ rules: []
     21 |   grafana: {}
        |            ^^ `token` is missing
     "#);
+}
+
+#[test]
+fn who_is_reminded_how_often_is_said_for_all_or_for_one() {
+    let receivers = "- {name: chat, slack: {webhookUrl: 'https://hooks.slack.com/services/x'}}
+- {name: rare, reminderInterval: 1d, slack: {webhookUrl: 'https://hooks.slack.com/services/x'}}
+- {name: never, reminderInterval: 0s, slack: {webhookUrl: 'https://hooks.slack.com/services/x'}}
+- {name: pages, reminderInterval: 0s, alertmanager: {address: 'http://alertmanager:9093'}}";
+    let text = format!("reminderInterval: 4h\nreceivers:\n{receivers}\nrules: []\n");
+    let (config, _) = load(&[("autoheal.yml", text.as_str())]).unwrap();
+    let of = |name: &str| channels(&config.receivers)[name][0].remind.map(|every| every.as_secs() / 3600);
+    assert_eq!(["chat", "rare", "never"].map(of), [Some(4), Some(24), None]);
+    assert_eq!(of("pages"), Some(1), "an alert in Alertmanager is kept alive in any case");
+    assert_snapshot!(told(&[("autoheal.yml", "reminderInterval: 5s\nrules: []\n")]), @r"
+    error: nobody wants to be reminded so often
+     --> autoheal.yml:1:19
+      |
+    1 | reminderInterval: 5s
+      |                   ^^ expected 1m or more, or 0 for never
+    ");
 }

@@ -114,6 +114,7 @@ fn acts_on_what_is_over(policy: &Policy, snapshot: &Snapshot, event: Event, now:
         let mut plan = decide(policy, snapshot, event, now);
         if let (Some(heal), Some(before)) = (&mut plan.heal, &snapshot.heal) {
             heal.phase = before.phase.clone();
+            heal.call.clone_from(&before.call);
             plan.messages.clear();
         }
         return plan;
@@ -138,6 +139,22 @@ fn does_it_again(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timest
     plan
 }
 
+fn never_says_it_is_over(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+    let mut plan = decide(policy, snapshot, event, now);
+    plan.messages.retain(|message| message.kind != MessageKind::Over);
+    plan
+}
+
+fn waits_for_a_human_for_ever(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+    let mut plan = decide(policy, snapshot, event, now);
+    let was_called = snapshot.heal.as_ref().and_then(|heal| heal.call.clone());
+    if let (Some(heal), Some(call)) = (plan.heal.as_mut().filter(|heal| heal.outcome().is_some()), was_called) {
+        heal.call.get_or_insert(call);
+        plan.messages.retain(|message| !message.kind.ends_call());
+    }
+    plan
+}
+
 fn two_minds(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let odd = CALLS.fetch_add(1, Relaxed) % 2;
@@ -146,7 +163,7 @@ fn two_minds(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp)
 
 #[test]
 fn every_planted_bug_is_found() {
-    let bugs: [(&str, DecideFn, &str); 16] = [
+    let bugs: [(&str, DecideFn, &str); 18] = [
         ("two at once", two_at_once, "two heals act on one target"),
         ("no limits", no_limits, "may"),
         ("no limit of the rule", no_limit_of_the_rule, "a rule acts more often"),
@@ -162,6 +179,8 @@ fn every_planted_bug_is_found() {
         ("acts on what is over", acts_on_what_is_over, "though nothing fires"),
         ("loses what joins", loses_what_joins, "is lost"),
         ("does it again", does_it_again, "without an intent"),
+        ("never says it is over", never_says_it_is_over, "what was told of a call is not what is on record"),
+        ("waits for a human for ever", waits_for_a_human_for_ever, "although nothing fires"),
         ("two minds", two_minds, "says two things"),
     ];
     for (name, decide, expected) in bugs {

@@ -95,7 +95,24 @@ pub fn of_heal(record: &Record, policy: &Policy, heal: &Heal, now: Timestamp) ->
     must(starts <= 1, "its start is told twice", heal)?;
     // 7: a shadow tells nobody and never acts.
     must(!is_shadow || (told.is_empty() && !heal.has_acted()), "a shadow is heard of", heal)?;
-    Ok(())
+    of_call(told, heal)
+}
+
+/// 6: whoever is called is told once that it is over, is reminded only meanwhile, and is not forgotten.
+fn of_call(told: &[MessageKind], heal: &Heal) -> Result<(), Violation> {
+    let mut is_called = false;
+    for kind in told {
+        match kind {
+            MessageKind::Reminder => must(is_called, "somebody is reminded whom nobody called", heal)?,
+            MessageKind::Over => {
+                must(is_called, "it is told to be over though nobody is called, or twice", heal)?;
+                is_called = false;
+            }
+            kind if kind.needs_human() => is_called = true,
+            kind => is_called &= !kind.ends_call(),
+        }
+    }
+    must(is_called == heal.call.is_some(), "what was told of a call is not what is on record", heal)
 }
 
 /// 3 and 9: what must hold over all heals.
@@ -153,6 +170,9 @@ pub fn of_rest(record: &Record) -> Result<(), Violation> {
     for heal in record.open() {
         let waits = matches!(heal.phase, Phase::Verifying { deadline: None, .. });
         must(waits, "it never ends although nothing fires", heal)?;
+    }
+    for (heal, _) in record.called() {
+        must(false, "a human is called for ever although nothing fires", heal)?;
     }
     Ok(())
 }

@@ -48,6 +48,11 @@ impl Record {
         self.heals.values().filter(|heal| heal.outcome().is_none())
     }
 
+    /// Heals for which a human is called, each with when that is to be looked at.
+    pub fn called(&self) -> impl Iterator<Item = (&Heal, Timestamp)> {
+        self.heals.values().filter_map(|heal| Some((heal, heal.call.as_ref()?.look_at)))
+    }
+
     pub fn acting(&self) -> impl Iterator<Item = &Heal> {
         self.open().filter(|heal| heal.attempt().is_some())
     }
@@ -90,11 +95,11 @@ impl Record {
             heal.iter().flat_map(|heal| &heal.alerts).any(|alert| alert.fingerprint == episode.fingerprint)
         };
         let memories = match event {
-            Event::Instructed(_) => self.episodes.values().filter(of_heal).cloned().collect(),
+            Event::Instructed(_) | Event::CallDue => self.episodes.values().filter(of_heal).cloned().collect(),
             _ => Vec::new(),
         };
         let load = match (event, &heal) {
-            (Event::Due { .. }, Some(heal)) => self.load(heal, policy, now),
+            (Event::Due { .. } | Event::CallDue, Some(heal)) => self.load(heal, policy, now),
             _ => Load::default(),
         };
         Snapshot { heal, memories, load, ..Snapshot::default() }
@@ -205,7 +210,7 @@ impl Record {
     /// Forgets heals that ended long ago and that no memory names, as upkeep does.
     pub fn forget(&mut self) {
         let named: Vec<HealId> = self.episodes.values().filter_map(|episode| episode.heal).collect();
-        self.heals.retain(|id, heal| heal.outcome().is_none() || named.contains(id));
+        self.heals.retain(|id, heal| heal.outcome().is_none() || heal.call.is_some() || named.contains(id));
         let heals = &self.heals;
         self.told.retain(|id, _| heals.contains_key(id));
     }

@@ -126,6 +126,7 @@ impl World {
                 self.a_task_goes_on()?;
             }
             let next = self.record.open().filter(|heal| !waits_for_ever(heal)).filter_map(Heal::due_at).min();
+            let next = next.into_iter().chain(self.record.called().map(|(_, look_at)| look_at)).min();
             let Some(next) = next else { break };
             self.now = self.now.max(next);
             self.a_heal_is_due()?;
@@ -271,6 +272,10 @@ impl World {
         for id in due {
             let new_attempt = AttemptId(self.chance.id());
             self.of_heal(id, &Event::Due { new_attempt })?;
+        }
+        let called = self.record.called().filter(|(_, look_at)| *look_at <= self.now);
+        for id in called.map(|(heal, _)| heal.id).collect::<Vec<_>>() {
+            self.of_heal(id, &Event::CallDue)?;
         }
         Ok(())
     }

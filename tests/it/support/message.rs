@@ -62,6 +62,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         description: String::new(),
         runbook: "https://wiki.example.com/service-down".to_owned(),
         approval: None,
+        call: None,
         relapses: Vec::new(),
         first_attempt_at: Some(now()),
         last_action_ended_at: None,

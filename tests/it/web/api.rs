@@ -62,6 +62,7 @@ fn heal(number: u128, phase: Phase) -> Heal {
         description: String::new(),
         runbook: String::new(),
         approval: None,
+        call: None,
         relapses: Vec::new(),
         first_attempt_at: None,
         last_action_ended_at: None,

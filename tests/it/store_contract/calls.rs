@@ -1,0 +1,68 @@
+//! What every store promises about calls for a human.
+
+use std::time::Duration;
+
+use super::*;
+
+/// The policy of [`policy`] with reminders for the chat.
+fn reminding() -> Arc<Policy> {
+    let mut policy = (*policy()).clone();
+    let channels = policy.receivers.values_mut().flatten().filter(|channel| channel.name.ends_with("slack"));
+    channels.for_each(|channel| channel.remind = Some(Duration::from_mins(30)));
+    Arc::new(policy)
+}
+
+async fn gives_up(store: &Arc<dyn Store>, number: usize) {
+    ingest(store, vec![firing(number)], 0).await;
+    let begun = begin(store, 1).await.remove(0);
+    let event =
+        Event::Finished { attempt: attempt(&begun).id, outcome: ActionOutcome::Refused { error: "no".to_owned() } };
+    let (heal, _) = store.record(reminding(), begun.id, event, at(2)).await.unwrap();
+    assert_eq!(heal.unwrap().outcome(), Some(Outcome::Exhausted));
+}
+
+/// The kinds that wait for the chat, oldest first.
+async fn told(store: &Arc<dyn Store>, now: i64) -> Vec<MessageKind> {
+    let mut told = Vec::new();
+    loop {
+        let (claimed, _) = store.claim_messages(100, at(now)).await.unwrap();
+        if claimed.is_empty() {
+            return told;
+        }
+        for outgoing in claimed {
+            if outgoing.channel.ends_with("slack") {
+                told.push(outgoing.message.kind);
+            }
+            store.message_result(outgoing.id, DeliveryResult::Sent { memory: None }, at(now)).await.unwrap();
+        }
+    }
+}
+
+pub async fn who_was_called_is_reminded_also_after_a_restart_and_told_when_it_is_over(place: &dyn Place) {
+    let store = place.open().await;
+    gives_up(&store, 1).await;
+    assert_eq!(told(&store, 3).await, [MessageKind::Started, MessageKind::Exhausted]);
+    let called = || HealQuery { called: true, limit: 10, ..HealQuery::default() };
+    assert_eq!(store.heals(called()).await.unwrap().len(), 1);
+    store.close().await;
+
+    let store = place.open().await;
+    let early = store.advance_due(reminding(), 10, at(29 * MINUTE)).await.unwrap();
+    assert_eq!((early.changed.len(), early.next_due), (0, Some(at(30 * MINUTE + 2))), "woken when it is due");
+    let looked = store.advance_due(reminding(), 10, at(31 * MINUTE)).await.unwrap();
+    assert!(looked.changed.iter().all(|heal| !heal.is_news()), "its end is not counted again");
+    assert_eq!(
+        (told(&store, 31 * MINUTE).await, looked.next_due),
+        (vec![MessageKind::Reminder], Some(at(61 * MINUTE)))
+    );
+
+    let resolve = ingest(&store, vec![resolved(1)], 40 * MINUTE).await;
+    assert!(resolve[0].changed && resolve[0].ended.is_none());
+    assert_eq!(told(&store, 40 * MINUTE).await, [MessageKind::Over]);
+    assert_eq!(store.heals(called()).await.unwrap(), []);
+    let after = store.advance_due(reminding(), 10, at(90 * MINUTE)).await.unwrap();
+    assert_eq!((after.changed.len(), after.next_due), (0, None));
+    let again = ingest(&store, vec![resolved(1)], 91 * MINUTE).await;
+    assert!(again.iter().all(|decision| !decision.changed), "told once");
+    store.close().await;
+}
