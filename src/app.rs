@@ -217,7 +217,7 @@ struct Effects {
 }
 
 fn effects(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> anyhow::Result<Effects> {
-    let actions = Actions::new(&config.docker_hosts, &config.awx_servers, clock, metrics)?;
+    let actions = Actions::new(&config.docker_hosts, &config.awx_servers, &config.http_servers, clock, metrics)?;
     let pages = Pages::new(config.web.external_url.as_deref()).with_approvals(config.web.links());
     let notifiers = notify::build(&config.receivers, &pages, clock).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -2,7 +2,10 @@
 //! the engine commits between any two of these, so that a crash resumes rather than repeats.
 
 pub mod awx;
+mod circuit;
 pub mod container;
+pub mod http;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,7 @@ use crate::telemetry::Metrics;
 
 use self::awx::{AwxAction, AwxServer, AwxServerError};
 use self::container::{ContainerAction, DockerHost, DockerHostError};
+use self::http::{HttpServer, HttpServerError, RequestAction, Servers};
 
 /// What an action is told of the attempt it serves.
 #[derive(Debug, Clone)]
@@ -119,6 +123,7 @@ pub trait Action: Send + Sync {
 pub struct Actions {
     container: Arc<dyn Action>,
     awx: Arc<AwxAction>,
+    request: Arc<dyn Action>,
 }
 
 /// An action's part of the configuration cannot be used.
@@ -130,22 +135,28 @@ pub enum ActionsError {
     /// An AWX server.
     #[error(transparent)]
     Awx(#[from] AwxServerError),
+    /// A server of `http.servers`.
+    #[error(transparent)]
+    Http(#[from] HttpServerError),
 }
 
 impl Actions {
     /// Builds all kinds without connecting anywhere; whoever cannot be reached is told when an attempt needs it.
     ///
     /// # Errors
-    /// A Docker host or an AWX server whose address or files are unusable.
+    /// A Docker host or a server whose address or files are unusable.
     pub fn new(
         docker_hosts: &[DockerHost],
         awx_servers: &[AwxServer],
+        http_servers: &[HttpServer],
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, ActionsError> {
+        let http = Arc::new(Servers::new(http_servers, clock, metrics)?);
         Ok(Self {
             container: Arc::new(ContainerAction::new(docker_hosts, Arc::clone(clock))?),
             awx: Arc::new(AwxAction::new(awx_servers, clock, metrics)?),
+            request: Arc::new(RequestAction::new(http)),
         })
     }
 
@@ -162,6 +173,7 @@ impl Actions {
             | RenderedAction::StartContainer(_)
             | RenderedAction::StopContainer(_) => Arc::clone(&self.container),
             RenderedAction::AwxJob(_) => Arc::clone(&self.awx) as Arc<dyn Action>,
+            RenderedAction::HttpRequest(_) => Arc::clone(&self.request),
         }
     }
 }

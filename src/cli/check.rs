@@ -20,7 +20,7 @@ pub struct CheckArgs {
     /// Fail on warnings, too
     #[arg(long)]
     pub strict: bool,
-    /// Also ask the AWX servers whether they are there and would take what the rules send; launches nothing
+    /// Also ask the AWX and HTTP servers whether they are there and would take what the rules send; launches nothing
     #[arg(long)]
     pub online: bool,
 }

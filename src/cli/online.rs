@@ -1,9 +1,11 @@
-//! `autoheal check --online`: asks the AWX servers whether they are there and would take what the rules send. Launches nothing.
+//! `autoheal check --online`: asks the AWX servers whether they are there and would take what the rules send, and the HTTP servers
+//! whether they let us in. Launches nothing.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::action::awx::AwxAction;
+use crate::action::http::Servers;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::action::Action;
@@ -28,7 +30,17 @@ async fn ask(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
             return Ok(false);
         }
     };
+    let http = match Servers::new(&config.http_servers, &clock, &metrics) {
+        Ok(http) => http,
+        Err(error) => {
+            writeln!(out, "error: {error}")?;
+            return Ok(false);
+        }
+    };
     let mut good = true;
+    for server in &config.http_servers {
+        good &= tell(out, &format!("http server {}", server.name), &http.check_server(&server.name).await)?;
+    }
     for server in &config.awx_servers {
         good &= tell(out, &format!("awx server {}", server.name), &awx.check_server(&server.name).await)?;
     }

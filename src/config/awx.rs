@@ -271,7 +271,8 @@ fn read_address(reader: &Reader<'_>, node: &Node) -> Option<ApiRoot> {
     }
 }
 
-fn read_proxy(reader: &Reader<'_>, node: &Node) -> Option<Secret> {
+/// A proxy's address; it may carry a password.
+pub(super) fn read_proxy(reader: &Reader<'_>, node: &Node) -> Option<Secret> {
     let proxy = reader.filled(node)?;
     let is_address =
         reqwest::Url::parse(proxy.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

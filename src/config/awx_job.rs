@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Number, Value};
-
 use super::awx::AwxSection;
 use super::diagnostic::SourceFile;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::template;
+use super::tree::TreeReader;
 use super::yaml::{self, Kind, Node};
 use crate::domain::action::{AwxJob, JobType, Tree, check_limit};
 use crate::domain::template::Template;
@@ -169,18 +168,5 @@ fn read_mapping(reader: &Reader<'_>, variables: &Mapping<'_>) -> BTreeMap<String
 
 /// A value of any depth. What says nothing is left out, as the ancestor does.
 fn read_tree(reader: &Reader<'_>, node: &Node) -> Option<Tree<Template>> {
-    Some(match &node.kind {
-        Kind::Nothing => return None,
-        Kind::Bool(value) => Tree::Plain(Value::Bool(*value)),
-        Kind::Integer(value) => Tree::Plain(Value::from(*value)),
-        Kind::Float(value) => Tree::Plain(Number::from_f64(*value).map_or(Value::Null, Value::Number)),
-        Kind::Text => Tree::Text(template(reader, node)?),
-        Kind::List(items) => Tree::List(items.iter().filter_map(|item| read_tree(reader, item)).collect()),
-        Kind::Map(_) => {
-            let mapping = reader.any_mapping(node, "this value")?;
-            let entries =
-                mapping.iter().filter_map(|(name, _, value)| Some((name.to_owned(), read_tree(reader, value)?)));
-            Tree::Map(entries.collect())
-        }
-    })
+    TreeReader { text: &template, keeps_nothing: false }.read(reader, node)
 }

@@ -38,7 +38,8 @@ fn read(reader: &Reader<'_>, node: &Node, schema: &Schema) -> Option<Endpoint> {
     Some(Endpoint { address: address?, authorization, tls })
 }
 
-fn read_address(reader: &Reader<'_>, node: &Node) -> Option<Url> {
+/// A server's address, with or without a path.
+pub(super) fn read_address(reader: &Reader<'_>, node: &Node) -> Option<Url> {
     match Url::parse(&reader.text(node)?) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             reader.error(&node.span, "an address has no user and no password", "use `credentials`");
@@ -54,7 +55,8 @@ fn read_address(reader: &Reader<'_>, node: &Node) -> Option<Url> {
     }
 }
 
-fn read_authorization(reader: &Reader<'_>, section: &Mapping<'_>) -> Authorization {
+/// `token` or `credentials`.
+pub(super) fn read_authorization(reader: &Reader<'_>, section: &Mapping<'_>) -> Authorization {
     let token = section.get("token").and_then(|node| reader.secret(node)).map(Authorization::Bearer);
     let basic = section.get("credentials").and_then(|node| {
         let credentials = reader.mapping(node, &CREDENTIALS)?;

@@ -104,6 +104,7 @@ impl Loader<'_> {
             sections.receiver_names.mark_incomplete();
             sections.time_intervals.mark_incomplete();
             sections.awx.mark_incomplete();
+            sections.http.names.mark_incomplete();
         }
         if sections.host_names.is_empty() {
             self.add_local_host(&mut sections);
@@ -135,6 +136,7 @@ impl Loader<'_> {
             store: store?,
             docker_hosts: sections.hosts,
             awx_servers: sections.awx.into_servers(),
+            http_servers: sections.http.servers,
             limits: sections.limits,
             web: sections.web,
             web_file: self.web_file(),
@@ -210,6 +212,7 @@ impl Loader<'_> {
             hosts: &sections.host_names,
             is_ancestors: &sections.is_ancestors,
             awx: &sections.awx,
+            http: &sections.http,
             receivers: &sections.receiver_names,
             default_receivers,
             times: &sections.time_intervals,

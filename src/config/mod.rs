@@ -14,6 +14,8 @@ mod docker;
 mod documents;
 mod endpoint;
 mod files;
+mod http_request;
+mod http_servers;
 mod lint;
 mod load;
 mod names;
@@ -30,6 +32,7 @@ mod sources;
 mod steps;
 mod suggest;
 mod time_intervals;
+mod tree;
 mod verify;
 mod web;
 mod web_file;
@@ -44,6 +47,7 @@ use http::HeaderMap;
 
 use crate::action::awx::AwxServer;
 use crate::action::container::DockerHost;
+use crate::action::http::HttpServer;
 use crate::domain::decide::Policy;
 use crate::domain::guard::Limits;
 use crate::domain::rule::RuleSet;
@@ -78,6 +82,8 @@ pub struct Config {
     pub docker_hosts: Vec<DockerHost>,
     /// AWX servers by name.
     pub awx_servers: Vec<AwxServer>,
+    /// Servers that actions speak to by HTTP, by name.
+    pub http_servers: Vec<HttpServer>,
     /// Limits over all rules.
     pub limits: Limits,
     /// Web interface.

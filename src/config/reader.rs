@@ -47,6 +47,11 @@ impl<'n> Mapping<'n> {
         self.entries.iter().map(|(key, _, _)| *key)
     }
 
+    /// All keys with their values, also with none.
+    pub fn all(&self) -> impl Iterator<Item = (&'n str, &'n Node)> {
+        self.entries.iter().map(|(key, _, value)| (*key, *value))
+    }
+
     /// Keys with a value, their places and values.
     pub fn iter(&self) -> impl Iterator<Item = (&'n str, &'n Range<usize>, &'n Node)> {
         self.entries.iter().copied().filter(|(_, _, value)| !matches!(value.kind, Kind::Nothing))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ancestor;
 use super::awx::AwxSection;
+use super::http_servers::HttpSection;
 use super::names::Names;
 use super::precautions;
 use super::reader::{Mapping, Reader, Schema};
@@ -39,6 +40,7 @@ const RULE: Schema = Schema {
         "receivers",
         "restartContainer",
         "awxJob",
+        "httpRequest",
         "startContainer",
         "stopContainer",
         "attempts",
@@ -87,6 +89,8 @@ pub(super) struct Surroundings<'a> {
     pub is_ancestors: &'a Cell<bool>,
     /// AWX servers.
     pub awx: &'a AwxSection,
+    /// Servers that actions speak to by HTTP.
+    pub http: &'a HttpSection,
     /// Receivers.
     pub receivers: &'a Names,
     /// Who is told when a rule does not say.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::awx::AwxSection;
 use super::diagnostic::{Place, SourceFile};
+use super::http_servers::HttpSection;
 use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::rules::Throttling;
@@ -35,6 +36,7 @@ const CONFIGURATION: Schema = Schema {
         "history",
         "rules",
         "awx",
+        "http",
         "alertmanager",
         "prometheus",
         "timeIntervals",
@@ -69,6 +71,7 @@ pub(super) struct Sections<'n> {
     pub hosts: Vec<DockerHost>,
     pub host_names: Names,
     pub awx: AwxSection,
+    pub http: HttpSection,
     pub throttling: Throttling,
     pub limits: Limits,
     pub web: WebSettings,
@@ -100,6 +103,7 @@ impl<'n> Sections<'n> {
             hosts: Vec::new(),
             host_names: Names::new("docker host"),
             awx: AwxSection::new(),
+            http: HttpSection::new(),
             throttling: Throttling { interval: Duration::from_hours(1), flapping: Some(Flapping::default()) },
             limits: Limits::default(),
             web: WebSettings::default(),
@@ -136,6 +140,9 @@ impl<'n> Sections<'n> {
         }
         if let Some(node) = top.get("awx") {
             self.awx.add(reader, node);
+        }
+        if let Some(node) = top.get("http") {
+            self.http.add(reader, node);
         }
         if let Some(read) = top.get("throttling").and_then(|node| rules::read_throttling(reader, node)) {
             self.throttling = Throttling { flapping: read.flapping.or(self.throttling.flapping), ..read };

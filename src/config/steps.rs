@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::awx_job;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::{Surroundings, template};
 use super::verify;
 use super::yaml::{Kind, Node};
+use super::{awx_job, http_request};
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::backoff::Backoff;
 use crate::domain::rule::{Step, VerifyPolicy};
@@ -19,10 +19,7 @@ use crate::domain::template::Template;
 const MANNER: [&str; 4] = ["attempts", "backoff", "timeout", "verify"];
 
 /// Actions of this version and of others.
-const ACTIONS: [&str; 5] = ["restartContainer", "startContainer", "stopContainer", "awxJob", "batchJob"];
-
-/// Actions on containers, by their keys.
-const DEEDS: [&str; 3] = ["restartContainer", "startContainer", "stopContainer"];
+const ACTIONS: [&str; 6] = ["restartContainer", "startContainer", "stopContainer", "awxJob", "httpRequest", "batchJob"];
 
 const STEP: Schema = Schema {
     what: "a step",
@@ -31,6 +28,7 @@ const STEP: Schema = Schema {
         "startContainer",
         "stopContainer",
         "awxJob",
+        "httpRequest",
         "attempts",
         "backoff",
         "timeout",
@@ -113,13 +111,7 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     // What was stopped is never healthy.
     let acts_on_containers = step.key_span("restartContainer").or(step.key_span("startContainer")).is_some();
     let is_job = step.key_span("awxJob").is_some();
-    let action = if is_job {
-        let job = step.get("awxJob").and_then(|node| awx_job::read(reader, node, around.awx));
-        job.map(|job| Action::AwxJob(Box::new(job)))
-    } else {
-        let deed = DEEDS.into_iter().find_map(|key| Some((key, step.get(key)?)));
-        deed.and_then(|(key, node)| read_deed(reader, key, node, around.hosts))
-    };
+    let action = read_action(reader, step, around);
     let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
     let backoff = step.get("backoff").map_or(Some(Backoff::default()), |node| read_backoff(reader, node));
     let default_timeout = if is_job { JOB_TIMEOUT } else { DEFAULT_TIMEOUT };
@@ -133,11 +125,24 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     Some(Step { action: action?, attempts: attempts?, backoff: backoff?, timeout: timeout?, verify: verify? })
 }
 
+fn read_action(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>) -> Option<Action<Template>> {
+    let (key, node) = ACTIONS.into_iter().find_map(|key| Some((key, step.get(key)?)))?;
+    match key {
+        "awxJob" => awx_job::read(reader, node, around.awx).map(|job| Action::AwxJob(Box::new(job))),
+        "httpRequest" => {
+            http_request::read(reader, node, around.http).map(|request| Action::HttpRequest(Box::new(request)))
+        }
+        _ => read_deed(reader, key, node, around.hosts),
+    }
+}
+
 fn read_deed(reader: &Reader<'_>, key: &str, node: &Node, hosts: &Names) -> Option<Action<Template>> {
     match key {
         "startContainer" => read_containers(reader, node, &START, hosts).map(Action::StartContainer),
         "stopContainer" => read_containers(reader, node, &STOP, hosts).map(Action::StopContainer),
-        _ => read_containers(reader, node, &RESTART, hosts).map(Action::RestartContainer),
+        "restartContainer" => read_containers(reader, node, &RESTART, hosts).map(Action::RestartContainer),
+        // Its key has been reported as not supported.
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod awx;
 mod container;
+pub mod http;
 mod tree;
 
 use std::fmt;
@@ -12,6 +13,8 @@ use serde_json::{Map, Value};
 use super::template::{AlertContext, RenderError, Template};
 
 pub use awx::{AwxJob, JobType, check_limit, has_jinja};
+use http::HttpRequest;
+
 pub use container::{ContainerSelector, Deed, RestartContainer};
 pub use tree::Tree;
 
@@ -52,6 +55,8 @@ pub enum Action<Text> {
     StopContainer(RestartContainer<Text>),
     /// `awxJob`.
     AwxJob(Box<AwxJob<Text>>),
+    /// `httpRequest`.
+    HttpRequest(Box<HttpRequest<Text>>),
 }
 
 /// An action as a rule wrote it.
@@ -98,6 +103,21 @@ pub enum ActionRenderError {
     },
 }
 
+/// Characters of what a deed is given that its target's text shows; longer ones are told apart by a sum of theirs.
+const SHOWN: usize = 80;
+
+/// What a deed is given, short enough for a target's text.
+fn in_short(whole: &str) -> String {
+    let shown: String = whole.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    // 64-bit FNV-1a.
+    let sum = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211);
+    if shown == whole {
+        shown
+    } else {
+        format!("{shown}…{:016x}", whole.bytes().fold(14_695_981_039_346_656_037, sum))
+    }
+}
+
 /// Renders one text.
 pub(super) fn render_text(field: &str, text: &Template, alert: AlertContext<'_>) -> Result<String, ActionRenderError> {
     text.render(alert).map_err(|source| ActionRenderError::Template { field: field.to_owned(), source })
@@ -127,6 +147,7 @@ impl ActionTemplate {
             Self::StartContainer(containers) => Ok(Action::StartContainer(containers.render(alert)?)),
             Self::StopContainer(containers) => Ok(Action::StopContainer(containers.render(alert)?)),
             Self::AwxJob(job) => Ok(Action::AwxJob(Box::new(job.render(alert)?))),
+            Self::HttpRequest(request) => Ok(Action::HttpRequest(Box::new(request.render(alert)?))),
         }
     }
 }
@@ -139,7 +160,7 @@ impl<Text> Action<Text> {
             Self::RestartContainer(containers) => Some((Deed::Restart, containers)),
             Self::StartContainer(containers) => Some((Deed::Start, containers)),
             Self::StopContainer(containers) => Some((Deed::Stop, containers)),
-            Self::AwxJob(_) => None,
+            Self::AwxJob(_) | Self::HttpRequest(_) => None,
         }
     }
 
@@ -151,6 +172,7 @@ impl<Text> Action<Text> {
             Self::StartContainer(_) => Deed::Start.kind(),
             Self::StopContainer(_) => Deed::Stop.kind(),
             Self::AwxJob(_) => "awxJob",
+            Self::HttpRequest(_) => "httpRequest",
         }
     }
 }
@@ -170,6 +192,7 @@ impl RenderedAction {
                 Target(containers.target())
             }
             Self::AwxJob(job) => Target(job.target()),
+            Self::HttpRequest(request) => Target(request.target()),
         }
     }
 
@@ -181,6 +204,7 @@ impl RenderedAction {
                 containers.fields()
             }
             Self::AwxJob(job) => job.fields(),
+            Self::HttpRequest(request) => request.fields(),
         }
     }
 
@@ -192,6 +216,7 @@ impl RenderedAction {
             Self::StartContainer(_) => Deed::Start.doing(),
             Self::StopContainer(_) => Deed::Stop.doing(),
             Self::AwxJob(_) => "running",
+            Self::HttpRequest(_) => "asking",
         }
     }
 
@@ -203,6 +228,7 @@ impl RenderedAction {
             Self::StartContainer(containers) => containers.summary(Deed::Start),
             Self::StopContainer(containers) => containers.summary(Deed::Stop),
             Self::AwxJob(job) => job.summary(),
+            Self::HttpRequest(request) => request.summary(),
         }
     }
 }

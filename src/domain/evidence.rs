@@ -79,7 +79,7 @@ pub struct ProbeTls {
 }
 
 impl ProbeTls {
-    fn is_default(&self) -> bool {
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -125,6 +125,18 @@ impl Template {
     }
 }
 
+/// Where a source's plain texts stand, between its actions.
+///
+/// # Errors
+/// An action that is never closed, or a word in one that Go does not know.
+pub(super) fn plain_parts(source: &str) -> Result<Vec<std::ops::Range<usize>>, ParseError> {
+    let texts = lexer::pieces(source)?.into_iter().filter_map(|piece| match piece {
+        lexer::Piece::Text { text, offset } => Some(offset..offset + text.len()),
+        lexer::Piece::Action(_) => None,
+    });
+    Ok(texts.collect())
+}
+
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
         self.source() == other.source()

@@ -14,6 +14,7 @@ mod dry_run;
 mod evidence;
 mod fuzz;
 mod harm;
+mod http;
 mod lifecycle;
 mod main_job;
 mod manual;

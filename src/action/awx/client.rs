@@ -11,9 +11,10 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::circuit::{Change, Circuit};
-use super::fault::{self, Fault, Kind};
+use super::fault::{Fault, Kind};
 use super::settings::{AwxAuth, AwxServer, AwxServerError, AwxTimes};
+use crate::action::circuit::{Change, Circuit};
+use crate::action::words;
 use crate::clock::Clock;
 use crate::domain::{Timestamp, elapsed};
 use crate::secret::Secret;
@@ -161,9 +162,7 @@ impl Client {
         until: Timestamp,
     ) -> Result<Answer, Fault> {
         let fault = |kind| self.fault(doing, kind);
-        let is_probe = self.circuit.ask(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
-        // Whoever gives up waiting, by time or by being dropped, gives its turn back.
-        let turn = Turn { circuit: &self.circuit, is_probe };
+        let turn = self.circuit.turn(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
         let sending = async {
             // The gate is never closed.
             let _permit = self.gate.acquire().await.ok();
@@ -232,26 +231,6 @@ fn service(name: &str) -> String {
     format!("awx/{name}")
 }
 
-/// The right to send a request while the circuit is open.
-struct Turn<'c> {
-    circuit: &'c Circuit,
-    is_probe: bool,
-}
-
-impl Turn<'_> {
-    fn spent(mut self) {
-        self.is_probe = false;
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.is_probe {
-            self.circuit.give_back();
-        }
-    }
-}
-
 fn authorization(auth: &AwxAuth) -> HeaderValue {
     let text = match auth {
         AwxAuth::Basic { username, password } => {
@@ -280,7 +259,7 @@ async fn read(request: reqwest::RequestBuilder, limit: Duration, now: Timestamp)
     }
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if !(200..300).contains(&status) {
-        let said = fault::said(&body, &String::from_utf8_lossy(&bytes));
+        let said = words::said(&body, &String::from_utf8_lossy(&bytes));
         return Err(Kind::Status { status, said, retry_after });
     }
     if body.is_null() && !bytes.is_empty() {

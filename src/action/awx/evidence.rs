@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::Client;
-use super::fault::cut;
 use super::model::{self, HostResult, Job, State};
+use crate::action::words::{self, cut};
 use crate::domain::{Timestamp, elapsed};
 
 /// How long output may take to be complete.
@@ -17,8 +17,8 @@ const LATE: Duration = Duration::from_secs(30);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 /// Failing hosts and tasks that are named.
 const NAMED: usize = 3;
-/// Lines of output that are kept, and their characters together.
-const TAIL: (u64, usize) = (12, 500);
+/// Lines of output that are kept.
+const TAIL: u64 = 12;
 
 /// What is known of an ended run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -105,39 +105,10 @@ async fn tail(client: &Client, id: u64, until: Timestamp) -> String {
         return String::new();
     };
     let end = first.body.pointer("/range/absolute_end").and_then(Value::as_u64).unwrap_or(0);
-    let (start, end) = (end.saturating_sub(TAIL.0).to_string(), end.to_string());
+    let (start, end) = (end.saturating_sub(TAIL).to_string(), end.to_string());
     let query = [("format", "json"), ("start_line", start.as_str()), ("end_line", &end)];
     let Ok(answer) = client.get(&path, &query, doing, until).await else { return String::new() };
-    shorten(answer.body.get("content").and_then(Value::as_str).unwrap_or_default())
-}
-
-/// The end of a text within the bound, its lines told apart by a bar, without terminal colours.
-fn shorten(content: &str) -> String {
-    let mut plain = String::with_capacity(content.len());
-    let mut characters = content.chars();
-    while let Some(c) = characters.next() {
-        if c == '\u{1b}' {
-            // A colour is an escape, a bracket, and digits up to a letter.
-            for code in characters.by_ref() {
-                if code.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else {
-            plain.push(c);
-        }
-    }
-    let words = |line: &str| {
-        line.split_whitespace().filter(|word| !word.trim_matches('*').is_empty()).collect::<Vec<_>>().join(" ")
-    };
-    let lines: Vec<String> = plain.lines().map(words).filter(|line| !line.is_empty()).collect();
-    let whole = lines.join(" | ");
-    let count = whole.chars().count();
-    if count <= TAIL.1 {
-        return whole;
-    }
-    let kept: String = whole.chars().skip(count - TAIL.1).collect();
-    format!("…{kept}")
+    words::tail(answer.body.get("content").and_then(Value::as_str).unwrap_or_default())
 }
 
 fn last_line(traceback: &str) -> String {
@@ -227,12 +198,5 @@ mod tests {
         assert_eq!(with(Some(vec![host("a", 1, 0, 0, 0)])).nobody_was_touched(false), None);
         assert_eq!(with(None).nobody_was_touched(false), None, "unknown is not nothing");
         assert_eq!(with(Some(vec![])).nobody_was_touched(true), None, "a workflow has no hosts of its own");
-    }
-
-    #[test]
-    fn output_is_kept_from_its_end_and_within_a_bound() {
-        assert_eq!(shorten("\u{1b}[0;31mfatal: x\u{1b}[0m\n\nPLAY RECAP *****\n"), "fatal: x | PLAY RECAP");
-        let long = shorten(&"y".repeat(2000));
-        assert_eq!((long.chars().count(), long.starts_with('…')), (501, true));
     }
 }

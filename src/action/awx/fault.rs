@@ -3,14 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::Value;
-
+use crate::action::words::bounded;
 use crate::causes;
 use crate::domain::decide::ActionOutcome;
 use crate::domain::duration;
-
-/// Characters of an answer that are shown.
-const SHOWN: usize = 300;
 
 /// A request that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,41 +57,6 @@ impl Kind {
         } else {
             Self::Broken(said)
         }
-    }
-}
-
-/// A text from outside as one bounded line.
-pub(super) fn bounded(text: &str) -> String {
-    cut(text, SHOWN)
-}
-
-/// A text from outside as one line of at most `max` characters.
-pub(super) fn cut(text: &str, max: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown: String = line.chars().filter(|c| !c.is_control()).take(max).collect();
-    if shown.chars().count() < line.chars().count() { format!("{shown}…") } else { shown }
-}
-
-/// What a refusal says: `detail`, or every field's texts, or the text itself. Values may be lists, texts or objects.
-pub(super) fn said(body: &Value, text: &str) -> String {
-    let texts = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
-            .collect::<Vec<_>>()
-            .join(" "),
-        other => other.to_string(),
-    };
-    match body {
-        Value::Object(fields) if fields.contains_key("detail") => bounded(&texts(&fields["detail"])),
-        Value::Object(fields) if !fields.is_empty() => {
-            let parts: Vec<_> = fields.iter().map(|(field, value)| format!("{field}: {}", texts(value))).collect();
-            bounded(&parts.join("; "))
-        }
-        // A proxy's page says nothing the status does not.
-        _ if text.trim_start().starts_with('<') => String::new(),
-        _ => bounded(text),
     }
 }
 
@@ -185,15 +146,6 @@ impl From<Fault> for ActionOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refusals_are_read_whatever_their_shape() {
-        let said = |text: &str| said(&serde_json::from_str(text).unwrap_or(Value::Null), text);
-        assert_eq!(said(r#"{"detail":"no"}"#), "no");
-        assert_eq!(said(r#"{"limit":["a","b"],"x":{"y":1}}"#), r#"limit: a b; x: {"y":1}"#);
-        assert_eq!(said("<html>proxy</html>"), "");
-        assert_eq!(said("plain\nwords"), "plain words");
-    }
 
     #[test]
     fn faults_end_as_the_outcome_that_fits() {

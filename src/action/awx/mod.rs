@@ -1,7 +1,7 @@
 //! Jobs of AWX, Ansible Tower and the Automation Platform.
 //!
 //! Reading order: [`settings`] says how a server is reached, `client` speaks to it (`fault` puts into words what goes wrong,
-//! `circuit` leaves it alone when it is gone), `model` reads its answers. `look` finds the template and asks what it takes, `preflight`
+//! a circuit leaves it alone when it is gone), `model` reads its answers. `look` finds the template and asks what it takes, `preflight`
 //! decides whether that is all the rule asks for, `launch` launches and finds a run whose launch was not answered,
 //! `poller` and `follow` follow it to its end, `evidence` says what it did. `check` and `bootstrap` serve people before any alert.
 //!
@@ -10,7 +10,6 @@
 
 mod bootstrap;
 mod check;
-mod circuit;
 mod client;
 mod evidence;
 mod fault;

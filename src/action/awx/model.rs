@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::cut;
+use crate::action::words::cut;
 
 /// What `GET …/launch/` says a template takes.
 #[derive(Debug, Clone)]

@@ -6,11 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::tree::Tree;
-use super::{ActionRenderError, render_required};
+use super::{ActionRenderError, in_short, render_required};
 use crate::domain::template::{AlertContext, Template};
-
-/// Characters of the variables that a target's text shows; longer ones are told apart by a sum of theirs.
-const SHOWN_VARIABLES: usize = 80;
 
 /// Whether a job changes hosts or only looks what it would change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,9 +190,7 @@ impl AwxJob<String> {
             Tree::Text(text) => format!("{name}={text}"),
             other => format!("{name}={}", other.to_json()),
         });
-        let whole = pairs.collect::<Vec<_>>().join(",");
-        let shown: String = whole.chars().filter(|c| !c.is_control()).take(SHOWN_VARIABLES).collect();
-        if shown == whole { shown } else { format!("{shown}…{:016x}", sum(&whole)) }
+        in_short(&pairs.collect::<Vec<_>>().join(","))
     }
 
     pub(super) fn fields(&self) -> Map<String, Value> {
@@ -245,11 +240,6 @@ impl AwxJob<String> {
         let server = if self.server == "default" { String::new() } else { format!(" on {}", self.server) };
         format!("run {kind} {}{limit}{server}", self.name())
     }
-}
-
-/// 64-bit FNV-1a.
-fn sum(text: &str) -> u64 {
-    text.bytes().fold(14_695_981_039_346_656_037, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 mod ancestor;
 mod awx;
+mod http;
 mod precautions;
 mod problems;
 mod receivers;

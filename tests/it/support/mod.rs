@@ -19,6 +19,7 @@ pub mod site;
 pub mod slack;
 pub mod slack_api;
 pub mod smtp;
+pub mod upstream;
 pub mod watch;
 
 use std::sync::OnceLock;

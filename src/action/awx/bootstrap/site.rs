@@ -5,10 +5,11 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::super::client::{Answer, Client};
-use super::super::fault::{Fault, Kind, cut};
+use super::super::fault::{Fault, Kind};
 use super::super::look::{self, Memory};
 use super::super::model;
 use super::PATIENCE;
+use crate::action::words::cut;
 use crate::secret::Secret;
 
 /// Looks, and nothing else.

@@ -38,11 +38,16 @@ pub(super) enum Change {
 }
 
 impl Circuit {
-    /// Asks whether the server may be asked; answers whether this is the one request that finds out.
+    /// Asks for the right to send a request.
     ///
     /// # Errors
-    /// What was wrong with it.
-    pub(super) fn ask(&self, now: Timestamp) -> Result<bool, String> {
+    /// What was wrong with the server.
+    pub(super) fn turn(&self, now: Timestamp) -> Result<Turn<'_>, String> {
+        Ok(Turn { circuit: self, is_probe: self.ask(now)? })
+    }
+
+    /// Asks whether the server may be asked; answers whether this is the one request that finds out.
+    fn ask(&self, now: Timestamp) -> Result<bool, String> {
         match &mut self.lock().outage {
             None => Ok(false),
             Some(outage) if outage.is_probed || now < outage.retry_at => Err(outage.error.clone()),
@@ -54,7 +59,7 @@ impl Circuit {
     }
 
     /// Gives the turn to find out back without having found out.
-    pub(super) fn give_back(&self) {
+    fn give_back(&self) {
         if let Some(outage) = &mut self.lock().outage {
             outage.is_probed = false;
         }
@@ -91,6 +96,27 @@ impl Circuit {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to send a request. Whoever gives up waiting, by time or by being dropped, gives its turn back.
+pub(super) struct Turn<'c> {
+    circuit: &'c Circuit,
+    is_probe: bool,
+}
+
+impl Turn<'_> {
+    /// The request has ended, and the circuit knows how.
+    pub(super) fn spent(mut self) {
+        self.is_probe = false;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.circuit.give_back();
+        }
     }
 }
 
