@@ -35,6 +35,8 @@ pub mod config;
 
 pub mod rehearse;
 
+pub mod retell;
+
 pub mod rule_test;
 
 pub mod web;

@@ -42,6 +42,16 @@ enum HealsVerb {
         #[command(flatten)]
         remote: RemoteArgs,
     },
+    /// A heal with its whole story, as JSON or told as a rule test
+    Export {
+        /// The heal's id
+        id: String,
+        /// A rule test that passes as long as the rules do what they did: put it into a *.test.yml beside them
+        #[arg(long)]
+        as_test: bool,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
     /// Allow the action that waits for approval
     Approve(OrderArgs),
     /// Refuse the action that waits for approval; the heal ends
@@ -146,6 +156,14 @@ pub fn run(args: HealsArgs) -> Exit {
         HealsVerb::List { filter, remote } => look(&remote, "api/v1/heals", filter.query(), told::list),
         HealsVerb::Report { filter, remote } => look(&remote, "api/v1/report", filter.query(), told::report),
         HealsVerb::Show { id, remote } => answer(&remote, |daemon| daemon.get(&path(&id, ""), &[]), told::heal),
+        HealsVerb::Export { id, as_test: true, remote } => {
+            let asked = remote.connect(&environment()).and_then(|daemon| daemon.text(&path(&id, "test")));
+            asked.map_or_else(|exit| exit, |text| super::print(&text))
+        }
+        HealsVerb::Export { id, mut remote, .. } => {
+            remote.output = Output::Json;
+            answer(&remote, |daemon| daemon.get(&path(&id, ""), &[]), |_| String::new())
+        }
         HealsVerb::Approve(order) => give(order, "approve"),
         HealsVerb::Deny(order) => give(order, "deny"),
         HealsVerb::Cancel(order) => give(order, "cancel"),

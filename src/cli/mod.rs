@@ -100,7 +100,7 @@ enum Verb {
     Test(test::TestArgs),
     /// Try a receiver, or look at what it would be sent
     Notify(notify::NotifyArgs),
-    /// Heals of a running daemon: list, show, approve, deny, cancel, reset
+    /// Heals of a running daemon: list, show, export, approve, deny, cancel, reset
     Heals(Box<heals::HealsArgs>),
     /// Stop a running daemon from starting anything new, for a while
     Pause(heals::PauseArgs),

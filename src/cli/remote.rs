@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use reqwest::{Certificate, Client, Method, StatusCode, Url};
 use serde_json::Value;
@@ -111,6 +112,12 @@ impl Remote {
         self.call(Method::POST, self.address(path)?, Some(body))
     }
 
+    /// Asks for a text.
+    pub fn text(&self, path: &str) -> Result<String, Exit> {
+        let bytes = self.ask(Method::GET, self.address(path)?, None)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     fn address(&self, path: &str) -> Result<Url, Exit> {
         self.url.join(path).map_err(|error| {
             eprintln!("autoheal: {path:?} cannot be part of an address: {error}");
@@ -119,6 +126,14 @@ impl Remote {
     }
 
     fn call(&self, method: Method, url: Url, body: Option<&Value>) -> Result<Value, Exit> {
+        let bytes = self.ask(method, url, body)?;
+        serde_json::from_slice(&bytes).map_err(|_| {
+            eprintln!("autoheal: {} answered, but not as autoheal does; is the address right?", self.shown());
+            Exit::Failure
+        })
+    }
+
+    fn ask(&self, method: Method, url: Url, body: Option<&Value>) -> Result<Bytes, Exit> {
         let mut request = self.client.request(method, url);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
@@ -131,13 +146,7 @@ impl Remote {
             Ok::<_, reqwest::Error>((response.status(), response.bytes().await?))
         });
         match answer {
-            Ok((status, bytes)) if status.is_success() => serde_json::from_slice(&bytes).map_err(|_| {
-                eprintln!(
-                    "autoheal: {} answered {status}, but not as autoheal does; is the address right?",
-                    self.shown()
-                );
-                Exit::Failure
-            }),
+            Ok((status, bytes)) if status.is_success() => Ok(bytes),
             Ok((status, bytes)) => {
                 eprintln!("autoheal: {}", self.refused(status, &bytes));
                 Err(Exit::Failure)

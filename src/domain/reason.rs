@@ -1,5 +1,7 @@
 //! Named reasons: every yes and every no says why, in one sentence an operator can read at night.
 
+mod words;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -8,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::alert::Fingerprint;
 use super::duration;
+use super::evidence::Answer;
 use super::guard::Full;
 use super::heal::{HealId, Outcome};
+use words::{Because, counted, rounded};
 
 /// Why something was done, or not done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +107,12 @@ pub enum Reason {
     /// Evidence of several kinds is being waited for.
     WaitingForEvidence { within: Duration, what: String },
     /// What was asked and what was seen.
-    Evidence { what: String },
+    Evidence {
+        what: String,
+        /// In the order of the questions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answers: Vec<Answer>,
+    },
     /// All evidence holds and must go on holding.
     EvidenceHolds { healthy_for: Duration },
     /// Evidence that held does not any more.
@@ -350,7 +359,7 @@ impl fmt::Display for Reason {
                 human(*within)
             ),
             Self::Looked { found } => f.write_str(found),
-            Self::ActionStarted { what } | Self::Evidence { what } => f.write_str(what),
+            Self::ActionStarted { what } | Self::Evidence { what, .. } => f.write_str(what),
             Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
             Self::ActionDone { what, took } => write!(f, "{what}, took {}", human(*took)),
             Self::ActionNotNeeded { what } => write!(f, "nothing done: {what}"),
@@ -486,26 +495,4 @@ impl fmt::Display for Reason {
             Self::TakenUp { heal: None } => f.write_str("its alerts have gone on without this heal"),
         }
     }
-}
-
-/// A person's words behind a colon, if there are any.
-struct Because<'a>(&'a str);
-
-impl fmt::Display for Because<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
-    }
-}
-
-/// What a person wants to know of a duration: whole seconds from ten seconds on, tenths below.
-fn rounded(duration: Duration) -> Duration {
-    let unit_millis = if duration >= Duration::from_secs(10) { 1000 } else { 100 };
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let rounded = millis.saturating_add(unit_millis / 2) / unit_millis * unit_millis;
-    // A wait below the unit is told exactly rather than as nothing.
-    Duration::from_millis(if rounded == 0 { millis } else { rounded })
-}
-
-fn counted(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }

@@ -12,9 +12,10 @@ use super::health::look;
 use super::views::{self, HealDetail, HealView};
 use super::{WebState, payload, reply, with};
 use crate::domain::Timestamp;
-use crate::domain::heal::{HealId, STATES};
+use crate::domain::heal::{Heal, HealId, STATES};
 use crate::domain::pause::{Pause, PauseScope};
 use crate::rehearse::{Stage, plan_delivery};
+use crate::retell;
 use crate::store::{HealQuery, StoreError};
 
 /// The interface in the words of `OpenAPI`; `scripts/test-api.sh` holds the running program against it.
@@ -27,6 +28,8 @@ pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Pa
     let query = warp::query::<Vec<(String, String)>>;
     let list = warp::path!("api" / "v1" / "heals").and(warp::method()).and(with(state)).and(query()).then(list_heals);
     let one = warp::path!("api" / "v1" / "heals" / String).and(warp::method()).and(with(state)).then(one_heal);
+    let told =
+        warp::path!("api" / "v1" / "heals" / String / "test").and(warp::method()).and(with(state)).then(heal_as_test);
     let rules = warp::path!("api" / "v1" / "rules").and(warp::method()).and(with(state)).map(rules);
     let status = warp::path!("api" / "v1" / "status").and(warp::method()).and(with(state)).then(status);
     let document = warp::path!("api" / "v1" / "openapi.json").and(warp::method()).map(document);
@@ -36,7 +39,7 @@ pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Pa
         .and(query())
         .and(warp::body::stream())
         .then(plan);
-    list.or(one).unify().or(rules).unify().or(status).unify().or(plan).unify().or(document).unify()
+    list.or(one).unify().or(told).unify().or(rules).unify().or(status).unify().or(plan).unify().or(document).unify()
 }
 
 async fn list_heals(method: Method, state: WebState, pairs: Vec<(String, String)>) -> Response {
@@ -108,6 +111,40 @@ async fn one_heal(id: String, method: Method, state: WebState) -> Response {
         Ok(None) => reply::problem(StatusCode::NOT_FOUND, "no heal has this id"),
         Err(error) => store_failed(&error),
     }
+}
+
+/// A heal told as a rule test, with the earlier ones it goes on from.
+async fn heal_as_test(id: String, method: Method, state: WebState) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return reply::method_not_allowed("GET, HEAD");
+    }
+    let Ok(id) = id.parse() else { return reply::problem(StatusCode::NOT_FOUND, "no heal has this id") };
+    match chapters(&state, HealId(id)).await {
+        Ok(heals) if heals.is_empty() => reply::problem(StatusCode::NOT_FOUND, "no heal has this id"),
+        Ok(heals) => reply::text(StatusCode::OK, "application/yaml", retell::as_test(&heals)),
+        Err(error) => store_failed(&error),
+    }
+}
+
+/// A heal with those before it that it depends on, oldest first.
+async fn chapters(state: &WebState, id: HealId) -> Result<Vec<Heal>, StoreError> {
+    let store = state.store()?;
+    let mut chapters: Vec<Heal> = store.heal(id).await?.into_iter().collect();
+    while let Some(first) = chapters.first().filter(|first| retell::goes_on(first)) {
+        if chapters.len() == retell::MAX_CHAPTERS {
+            break;
+        }
+        let query = HealQuery {
+            rule: Some(first.rule.clone()),
+            target: Some(first.target.as_str().to_owned()),
+            before: Some(first.id),
+            limit: 1,
+            ..HealQuery::default()
+        };
+        let Some(earlier) = store.heals(query).await?.into_iter().next() else { break };
+        chapters.insert(0, earlier);
+    }
+    Ok(chapters)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "warp hands values to handlers")]

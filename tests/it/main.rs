@@ -12,6 +12,7 @@ mod crash;
 mod deliver;
 mod dry_run;
 mod evidence;
+mod export;
 mod fuzz;
 mod harm;
 mod http;

@@ -19,6 +19,7 @@ const RANKS: &[(&str, u32)] = &[
     ("store", 3),
     ("action", 3),
     ("rehearse", 4),
+    ("retell", 1),
     ("notify", 4),
     ("verify", 4),
     ("config", 5),

@@ -78,7 +78,8 @@ pub fn observed(draft: &mut Draft<'_>, mut verifying: Verifying, findings: Vec<F
     verifying.watch.findings = findings;
     let holds = verifying.watch.all_hold() && draft.resolve_holds();
     if is_news {
-        draft.tell("evidence", Reason::Evidence { what: told(&verifying.watch.findings) }, AUTOHEAL);
+        let (what, answers) = (told(&verifying.watch.findings), answers(&verifying.watch.findings));
+        draft.tell("evidence", Reason::Evidence { what, answers }, AUTOHEAL);
     }
     match verifying.healthy_since {
         None if holds && healthy_for.is_zero() => draft.proven(&verifying.watch.findings),
