@@ -10,13 +10,14 @@ use super::names::Names;
 use super::precautions;
 use super::reader::{Mapping, Reader, Schema};
 use super::steps;
+use super::suggest;
 use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
 use crate::domain::matcher::Matcher;
 use crate::domain::regex::Regex;
 use crate::domain::rule::{AlertSelector, HealRule, Mode, Step};
 use crate::domain::rule_policy::Flapping;
-use crate::domain::template::Template;
+use crate::domain::template::{self, Template};
 
 const RULE: Schema = Schema {
     what: "a rule",
@@ -271,11 +272,17 @@ fn read_matchers(reader: &Reader<'_>, node: &Node) -> Vec<Matcher> {
 
 /// A Go template.
 pub(super) fn template(reader: &Reader<'_>, node: &Node) -> Option<Template> {
-    match Template::parse(reader.plain(node)?) {
+    let text = reader.plain(node)?;
+    match Template::parse(text) {
         Ok(template) => Some(template),
         Err(error) => {
             let place = reader.within(node, error.offset, error.length.max(1));
-            reader.error(&place, format!("bad template: {}", error.message), "expected a Go template");
+            let word = text.get(error.offset..error.offset + error.length).unwrap_or_default();
+            let is_known = template::names().any(|name| name == word);
+            let near = suggest::nearest(word, template::names()).filter(|_| !is_known);
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("bad template: {}", error.message);
+            reader.error_with_help(&place, message, "expected a Go template", help);
             None
         }
     }

@@ -71,6 +71,11 @@ pub struct RenderError {
     pub message: String,
 }
 
+/// What a template can name: functions and the variables for the alert.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    functions::FUNCTIONS.iter().map(|(name, _)| *name).chain(["$labels", "$annotations", "$alert"])
+}
+
 impl Template {
     /// Parses a text.
     ///

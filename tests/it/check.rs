@@ -213,3 +213,111 @@ fn shipped_files_pass_a_strict_check() {
     let good = check::run(options, &args, false, &mut out).unwrap();
     assert!(good, "{}", String::from_utf8(out).unwrap());
 }
+
+#[test]
+fn a_mistyped_name_of_any_kind_finds_its_nearest() {
+    let config = r#"
+docker: {hosts: [{name: local, address: "tcp://127.0.0.1:1"}, {name: remote, address: "tcp://127.0.0.1:2"}]}
+awx: {address: "http://127.0.0.1:1/api", token: "${AWX_TOKN}", projet: p}
+receivers: [{name: on-call, slak: {}}, {name: backup, email: {tos: [a@example.com]}}]
+defaultReceivers: [on-cal]
+fallbackReceiver: bakup
+timeIntervals: [{name: business-hours, timeIntervals: [{weekdys: [monday]}]}]
+web: {tokens: [{name: ann, token: "${ANN}", scopes: [amdin]}]}
+limts: {concurrent: 3}
+"#;
+    let rules = r#"
+rules:
+- metadata: {name: a, runbok: x}
+  matchers: [alertname="A"]
+  receivers: [oncall]
+  activeTimes: [busines-hours]
+  muteTimes: [bussiness-hours]
+  mode: aks
+  whenSilenced: hael
+  blokedBy: [alertname="B"]
+  limits: {concurent: 1, storm: {targts: 3, within: 1m}}
+  throtling: {interval: 1h}
+  steps:
+  - restartContainer: {host: locl, name: "{{ $lables.job }}", maxx: 1}
+    verfy: {within: 5m}
+  - restartContiner: {name: a}
+  - awxJob: {template: t, limt: x, extraVars: {a: "{{ $labels.a | stripPrt }}"}}
+    verify: {withn: 1m}
+    backoff: {inital: 1s}
+"#;
+    let directory = place(&[("autoheal.yml", config), ("rules/a.yml", rules), ("secrets", "AWX_TOKEN=abc\nANN=abc\n")]);
+    let mut out = Vec::new();
+    let args = CheckArgs { output: Format::Json, ..CheckArgs::default() };
+    assert!(!check::run(options(directory.path()), &args, false, &mut out).unwrap());
+    let report: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let help = |problem: &serde_json::Value| problem["help"].as_str().unwrap_or_default().to_owned();
+    let told: Vec<_> = report["problems"].as_array().unwrap().iter().map(help).collect();
+    for near in [
+        "AWX_TOKEN",
+        "project",
+        "slack",
+        "to",
+        "on-call",
+        "backup",
+        "weekdays",
+        "admin",
+        "limits",
+        "runbook",
+        "business-hours",
+        "ask",
+        "heal",
+        "blockedBy",
+        "concurrent",
+        "targets",
+        "throttling",
+        "local",
+        "$labels",
+        "max",
+        "verify",
+        "restartContainer",
+        "limit",
+        "stripPort",
+        "within",
+        "initial",
+    ] {
+        assert!(told.iter().any(|help| *help == format!("did you mean `{near}`?")), "{near} is not in {told:#?}");
+    }
+}
+
+#[test]
+fn the_exit_code_is_0_for_clean_1_for_problems_2_for_a_wrong_command_line() {
+    let directory = place(&[("rules/a.yml", RULE), ("bad.yml", "rules: [{}]\n")]);
+    let exit = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_autoheal"));
+        let output = command.arg("check").args(arguments).current_dir(directory.path()).env_clear().output().unwrap();
+        output.status.code()
+    };
+    for (arguments, code) in [
+        (&["rules"][..], 0),
+        (&["rules", "--strict"], 1),
+        (&["bad.yml"], 1),
+        (&["bad.yml", "--output", "json"], 1),
+        (&["bad.yml", "--output", "github"], 1),
+        (&["missing"], 1),
+        (&["--output", "xml"], 2),
+        (&["--strickt"], 2),
+    ] {
+        assert_eq!(exit(arguments), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn attempts_that_never_come_or_come_an_hour_late_are_found() {
+    let rule =
+        |rest: &str| format!("rules:\n- metadata: {name}\n  matchers: [alertname=\"A\"]\n{rest}", name = "{name: a}");
+    let restart = "  restartContainer: {name: a}\n";
+    for (rest, found) in [
+        (format!("{restart}  maxAge: 10m\n  for: 11m\n"), &["6 cannot-fit"][..]),
+        (format!("{restart}  maxAge: 10m\n  for: 10m\n"), &[]),
+        (format!("{restart}  limits: {{perHour: 2}}\n  attempts: 3\n"), &["5 cannot-fit"]),
+        (format!("{restart}  limits: {{perHour: 3}}\n  attempts: 3\n"), &[]),
+    ] {
+        assert_eq!(codes(&rule(&rest)), found, "{rest}");
+    }
+}

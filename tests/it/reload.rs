@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -136,6 +136,48 @@ fn files_that_change_are_noticed_however_they_change() {
     assert_eq!(loaded(&daemon), ["two", "added", "renamed"]);
     home.write("rules/rules.yml", &rules(&["whole"]));
     eventually("the whole file is read", || loaded(&daemon) == ["two", "added", "whole"] && successful(&daemon));
+}
+
+/// A folder with a secrets file, as a mounted Kubernetes secret has it.
+fn secrets_in(home: &Home, folder: &str, text: &str) {
+    fs::create_dir(home.path().join(folder)).unwrap();
+    home.write(&format!("{folder}/secrets"), text);
+    fs::set_permissions(home.path().join(folder).join("secrets"), fs::Permissions::from_mode(0o400)).unwrap();
+}
+
+#[test]
+fn secrets_and_configuration_that_change_are_noticed_too_and_bad_ones_change_nothing() {
+    let config = "web: {bearerTokens: ['${TOKEN}']}\n";
+    let home = Home::new(config, &rules(&["first"])).token("old");
+    secrets_in(&home, "one", "TOKEN=old\n");
+    secrets_in(&home, "two", "TOKEN=new\n");
+    secrets_in(&home, "three", "OTHER=newest\n");
+    swap(&home, "..data", "one");
+    fs::remove_file(home.path().join("secrets")).unwrap();
+    symlink("..data/secrets", home.path().join("secrets")).unwrap();
+    let daemon = home.start();
+    assert_eq!(daemon.status("/api/v1/rules"), Some(200));
+    swap(&home, "..data", "two");
+    eventually("the old token is refused", || daemon.status("/api/v1/rules") == Some(401));
+    let daemon = daemon.with_token("new");
+    assert_eq!(loaded(&daemon), ["first"]);
+
+    swap(&home, "..data", "three");
+    eventually("secrets without a name that is needed are refused", || !successful(&daemon));
+    let (status, problem) = reload(&daemon);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        status == 500 && detail.contains("the secrets file has no `TOKEN`") && !detail.contains("newest"),
+        "{detail}"
+    );
+    assert_eq!(daemon.status("/api/v1/rules"), Some(200), "the secret that was read before is good still");
+
+    home.write("next", &config.replace("TOKEN", "OTHER"));
+    fs::rename(home.path().join("next"), home.path().join("autoheal.yml")).unwrap();
+    let daemon = daemon.with_token("newest");
+    eventually("the configuration is read again", || daemon.status("/api/v1/rules") == Some(200));
+    let log = daemon.log();
+    assert!(successful(&daemon) && ["=old", "=new", "newest"].iter().all(|value| !log.contains(value)), "{log}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ const DEFAULT_STOP: Duration = Duration::from_secs(10);
 
 pub fn look(rules: &[Linted<'_>], findings: &Findings<'_>) {
     for linted in rules {
+        too_old(linted, findings);
+        too_many(linted, findings);
         for (step, node) in linted.rule.steps.iter().zip(linted.step_nodes()) {
             let verify = value(node, "verify");
             let within = step.verify.within;
@@ -44,4 +46,22 @@ pub fn look(rules: &[Linted<'_>], findings: &Findings<'_>) {
             }
         }
     }
+}
+
+/// A rule that waits until its alert is too old for it never acts.
+fn too_old(linted: &Linted<'_>, findings: &Findings<'_>) {
+    let Some(max_age) = linted.rule.policy.max_age.filter(|max_age| linted.rule.hold_for > *max_age) else { return };
+    let label = format!("`maxAge` is {}, so nothing is ever done", duration::format(max_age));
+    let message = "`for` waits longer than the alert may be old";
+    findings.add("cannot-fit", (linted.file, linted.span(&["for"])), message, label, None);
+}
+
+/// A ladder that alone uses up what its rule may do within an hour.
+fn too_many(linted: &Linted<'_>, findings: &Findings<'_>) {
+    let rule = linted.rule;
+    let attempts: u32 = rule.steps.iter().map(|step| step.attempts).sum();
+    let Some(per_hour) = rule.policy.limits.per_hour.filter(|per_hour| *per_hour < attempts) else { return };
+    let message = format!("one heal has {attempts} attempts, and `perHour` lets {per_hour} of them begin");
+    let label = "the others wait until the hour is over";
+    findings.add("cannot-fit", (linted.file, linted.span(&["limits", "perHour"])), message, label, None);
 }
