@@ -1,10 +1,12 @@
-//! How long an alert takes to find its rules, how long rules take to be indexed, and how long a text takes to render.
+//! How long an alert takes to find its rules, how long rules take to be read from files and to be indexed, and how long a text
+//! takes to render.
 
 #![allow(missing_docs, reason = "criterion's macros write public items")]
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use autoheal::config::{Config, LoadOptions};
 use autoheal::domain::Timestamp;
 use autoheal::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
 use autoheal::domain::matcher::Matcher;
@@ -39,6 +41,7 @@ fn alert(instance: usize) -> Alert {
 
 fn rule(number: usize, selector: AlertSelector) -> HealRule {
     HealRule {
+        unsupported: None,
         policy: RulePolicy::default(),
         name: format!("rule-{number}"),
         description: String::new(),
@@ -118,6 +121,49 @@ fn indexing(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A rule as people write it: a pattern, a matcher, a selection with a template, evidence, a limit.
+fn written(number: usize) -> String {
+    format!(
+        r#"- metadata: {{name: restart-{number:06}, description: A service of web-{number:06} is down.}}
+  labels: {{alertname: ^InstanceDown$, job: "ui|post"}}
+  matchers: ['instance="web-{number:06}.example.com:9100"']
+  throttling: {{interval: 1h}}
+  limits: {{perHour: 6}}
+  steps:
+  - restartContainer: {{compose: {{project: otus, service: "{{{{ $labels.job }}}}"}}}}
+    attempts: 2
+    verify: {{within: 5m, healthyFor: 30s}}
+"#
+    )
+}
+
+/// 100,000 rules from YAML to a set that matches, problems and all: what a start or a reload waits for.
+fn loading(criterion: &mut Criterion) {
+    const FILES: usize = 100;
+    const RULES: usize = 1000;
+    let directory = tempfile::tempdir().expect("a directory for the rules");
+    for file in 0..FILES {
+        let rules: String = (file * RULES..(file + 1) * RULES).map(written).collect();
+        let path = directory.path().join(format!("{file:03}.yml"));
+        std::fs::write(path, format!("rules:\n{rules}")).expect("a file of rules");
+    }
+    let options = LoadOptions {
+        rule_files: Some(vec![directory.path().to_owned()]),
+        without_secrets: true,
+        working_dir: directory.path().to_owned(),
+        ..LoadOptions::default()
+    };
+    let load = || Config::load(&options).unwrap_or_else(|problems| panic!("{problems}")).0;
+    let config = load();
+    assert_eq!(config.rules.matching(&alert(54_321)).count(), 1);
+    assert_eq!(config.rules.rules().len(), FILES * RULES);
+    drop(config);
+    let mut group = criterion.benchmark_group("loading");
+    group.sample_size(10);
+    group.bench_function(BenchmarkId::new("files", FILES * RULES), |bencher| bencher.iter_with_large_drop(load));
+    group.finish();
+}
+
 fn rendering(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rendering");
     let alert = alert(1);
@@ -135,5 +181,5 @@ fn rendering(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matching, indexing, rendering);
+criterion_group!(benches, matching, indexing, loading, rendering);
 criterion_main!(benches);

@@ -197,7 +197,7 @@ impl Stage<'_> {
 
     fn judge(self, alert: &Alert, request: &mut HealRequest) -> Result<Judged, StoreError> {
         if let Err(error) = &request.ladder {
-            return Ok(Judged::without_heal(Verdict::Error, Reason::NotRendered { error: error.to_string() }));
+            return Ok(Judged::without_heal(Verdict::Error, Reason::refusing(error)));
         }
         if alert.status == AlertStatus::Resolved {
             return Ok(Judged::without_heal(Verdict::Suppressed, standing::resolved(self, alert, request)?));

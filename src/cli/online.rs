@@ -45,6 +45,10 @@ async fn ask(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
         good &= tell(out, &format!("awx server {}", server.name), &awx.check_server(&server.name).await)?;
     }
     for rule in config.rules.rules() {
+        if let Some(why) = &rule.unsupported {
+            good &= tell(out, &format!("rule {}", rule.name), &Err(why.clone()))?;
+            continue;
+        }
         for (index, step) in rule.steps.iter().enumerate() {
             if let Action::AwxJob(job) = &step.action {
                 let what = format!("rule {}, step {}", rule.name, index + 1);

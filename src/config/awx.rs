@@ -22,15 +22,17 @@ const AWX: Schema = Schema {
         "address",
         "proxy",
         "credentials",
+        "credentialsRef",
         "token",
         "tls",
+        "tlsRef",
         "insecure",
         "project",
         "jobStatusCheckInterval",
         "timeouts",
         "servers",
     ],
-    unsupported: &["credentialsRef", "tlsRef"],
+    unsupported: &[],
     strict: false,
 };
 const SERVER: Schema = Schema {
@@ -40,14 +42,22 @@ const SERVER: Schema = Schema {
         "address",
         "proxy",
         "credentials",
+        "credentialsRef",
         "token",
         "tls",
+        "tlsRef",
         "insecure",
         "project",
         "jobStatusCheckInterval",
         "timeouts",
     ],
-    unsupported: &["credentialsRef", "tlsRef"],
+    unsupported: &[],
+    strict: false,
+};
+const SECRET_REF: Schema = Schema {
+    what: "a reference to a Kubernetes secret",
+    keys: &["namespace", "name"],
+    unsupported: &[],
     strict: false,
 };
 const CREDENTIALS: Schema =
@@ -77,11 +87,15 @@ struct Draft {
     username: Option<Secret>,
     password: Option<Secret>,
     token: Option<Secret>,
+    /// The ancestor's Kubernetes secret with user and password, and where it stands.
+    credentials_ref: Option<(String, Place)>,
     tls: AwxTls,
     project: Option<String>,
     times: AwxTimes,
     /// Something of it could not be read, which has been reported.
     is_broken: bool,
+    /// It refers to secrets that nobody has read: rules may name it, and nobody can log in.
+    is_out_of_sight: bool,
 }
 
 /// The section of all files together.
@@ -89,12 +103,22 @@ pub(super) struct AwxSection {
     names: Names,
     drafts: BTreeMap<String, Draft>,
     servers: Vec<AwxServer>,
+    /// The project of each server's templates when a rule names none.
+    projects: BTreeMap<String, String>,
+    /// Servers nobody can log in to, and why.
+    refused: BTreeMap<String, String>,
 }
 
 impl AwxSection {
     /// No server.
     pub fn new() -> Self {
-        Self { names: Names::new("AWX server"), drafts: BTreeMap::new(), servers: Vec::new() }
+        Self {
+            names: Names::new("AWX server"),
+            drafts: BTreeMap::new(),
+            servers: Vec::new(),
+            projects: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
     }
 
     /// Adds what one file says.
@@ -126,7 +150,11 @@ impl AwxSection {
     /// Makes servers of what all files said.
     pub fn finish(&mut self, problems: &RefCell<Diagnostics>) {
         for (name, draft) in std::mem::take(&mut self.drafts) {
-            self.servers.extend(draft.finish(name, problems));
+            self.projects.extend(draft.project.clone().map(|project| (name.clone(), project)));
+            match draft.refusal(&name, problems) {
+                Some(why) => drop(self.refused.insert(name, why)),
+                None => self.servers.extend(draft.finish(name, problems)),
+            }
         }
     }
 
@@ -153,9 +181,14 @@ impl AwxSection {
         None
     }
 
+    /// Why nothing can be launched on a server, the one that is named or the only one.
+    pub fn refusal(&self, named: Option<&str>) -> Option<&str> {
+        self.refused.get(named.or(self.names.only())?).map(String::as_str)
+    }
+
     /// The project of a server's templates when a rule names none.
     pub fn project(&self, server: &str) -> Option<&str> {
-        self.servers.iter().find(|known| known.name == server)?.project.as_deref()
+        self.projects.get(server).map(String::as_str)
     }
 }
 
@@ -173,6 +206,19 @@ impl Draft {
             self.username = credentials.get("username").and_then(|node| reader.filled(node)).or(self.username.take());
             self.password = credentials.get("password").and_then(|node| reader.secret(node)).or(self.password.take());
         }
+        if let Some(node) = section.get("credentialsRef")
+            && let Some(secret) = read_secret_ref(reader, node)
+        {
+            self.credentials_ref =
+                Some((secret, reader.place(section.key_span("credentialsRef").unwrap_or(&node.span))));
+        }
+        if let Some(node) = section.get("tlsRef")
+            && let Some(secret) = read_secret_ref(reader, node)
+        {
+            let message = format!("the authorities in the Kubernetes secret {secret} cannot be read by autoheal");
+            let span = section.key_span("tlsRef").unwrap_or(&node.span);
+            reader.warning(span, message, "passed over; give them by `tls.caFile` or `tls.caCerts`");
+        }
         if let Some(node) = section.get("token") {
             self.token = read_token(reader, node).or(self.token.take());
         }
@@ -189,6 +235,8 @@ impl Draft {
             self.project = reader.plain(node).map(str::to_owned);
         }
         self.read_times(reader, section);
+        self.is_out_of_sight |=
+            reader.secrets.is_none() && ["token", "credentials"].iter().any(|key| section.get(key).is_some());
         self.is_broken |= reader.error_count() > before;
     }
 
@@ -229,13 +277,35 @@ impl Draft {
         }
     }
 
+    /// The ancestor kept user and password in a Kubernetes secret; without any other the server cannot be used, and the rest of its
+    /// files can.
+    fn refusal(&self, name: &str, problems: &RefCell<Diagnostics>) -> Option<String> {
+        let has_both = self.username.is_some() && self.password.is_some();
+        let (secret, place) = self.credentials_ref.as_ref()?;
+        if self.is_broken || self.is_out_of_sight || self.token.is_some() || has_both || self.address.is_none() {
+            return None;
+        }
+        let message = format!(
+            "the credentials of AWX server {name} are in the Kubernetes secret {secret}, which autoheal cannot read"
+        );
+        let help =
+            "put `token`, or `credentials` with `username` and `password`, beside it, as ${NAME} of the secrets file";
+        let warning = Diagnostic {
+            place: Some(place.clone()),
+            label: "its jobs are refused by name and a human is told".to_owned(),
+            ..Diagnostic::warning(message.clone())
+        };
+        problems.borrow_mut().push(warning.help(help));
+        Some(format!("{message}; put awx.token or awx.credentials into the configuration"))
+    }
+
     fn finish(self, name: String, problems: &RefCell<Diagnostics>) -> Option<AwxServer> {
         let complain = |message: &str, label: &str| {
             let diagnostic =
                 Diagnostic { place: self.place.clone(), label: label.to_owned(), ..Diagnostic::error(message) };
             problems.borrow_mut().push(diagnostic);
         };
-        if self.is_broken {
+        if self.is_broken || self.is_out_of_sight {
             return None;
         }
         let auth = match (self.token, self.username, self.password) {
@@ -259,6 +329,14 @@ impl Draft {
         };
         Some(AwxServer { name, root, auth, tls: self.tls, proxy: self.proxy, project: self.project, times: self.times })
     }
+}
+
+/// The name of a Kubernetes secret.
+fn read_secret_ref(reader: &Reader<'_>, node: &Node) -> Option<String> {
+    let secret = reader.mapping(node, &SECRET_REF)?;
+    let part = |key| reader.require(&secret, key, SECRET_REF.what).and_then(|node| reader.word(node, key));
+    let (namespace, name) = (part("namespace"), part("name"));
+    Some(format!("{}/{}", namespace?, name?))
 }
 
 fn read_address(reader: &Reader<'_>, node: &Node) -> Option<ApiRoot> {

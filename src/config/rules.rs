@@ -42,6 +42,7 @@ const RULE: Schema = Schema {
         "restartContainer",
         "awxJob",
         "httpRequest",
+        "batchJob",
         "startContainer",
         "stopContainer",
         "attempts",
@@ -51,7 +52,7 @@ const RULE: Schema = Schema {
         "whenSilenced",
         "maxAge",
     ],
-    unsupported: &["batchJob"],
+    unsupported: &[],
     strict: true,
 };
 const METADATA: Schema = Schema {
@@ -137,6 +138,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     policy.flapping = flapping.or(around.throttling.flapping.filter(|_| !throttle.is_zero()));
     let schedule = around.times.schedule(reader, &rule);
     let (steps, acts) = steps::read_ladder(reader, &rule, around);
+    let unsupported = ancestor::unsupported(reader, &rule, around.awx);
     let receivers = rule.get("receivers").map(|node| around.receivers.known_list(reader, node));
     let receivers = receivers.filter(|names| !names.is_empty()).unwrap_or_else(|| around.default_receivers.to_vec());
 
@@ -156,6 +158,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
         schedule,
         throttle,
         steps: steps.into_iter().collect::<Option<Vec<Step>>>()?,
+        unsupported,
         receivers,
         policy,
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::ancestor;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::{Surroundings, template};
@@ -18,8 +19,9 @@ use crate::domain::template::Template;
 /// Keys that say how a step is carried out.
 const MANNER: [&str; 4] = ["attempts", "backoff", "timeout", "verify"];
 
-/// Actions of this version and of others.
-const ACTIONS: [&str; 6] = ["restartContainer", "startContainer", "stopContainer", "awxJob", "httpRequest", "batchJob"];
+/// Actions that are done, and the ancestor's that is only read.
+const ACTIONS: [&str; 6] =
+    ["restartContainer", "startContainer", "stopContainer", "awxJob", "httpRequest", ancestor::BATCH_JOB];
 
 const STEP: Schema = Schema {
     what: "a step",
@@ -84,6 +86,8 @@ pub(super) fn read_ladder(
             reader.error(action, "a rule has either `steps` or one action", "make this action one of the steps");
             (Vec::new(), true)
         }
+        // Read and not done: the rule's heals are refused by name.
+        (None, Some(_)) if is_only_read(rule) => (Vec::new(), true),
         (None, Some(_)) => (vec![read_step(reader, rule, around)], true),
         (steps, None) => {
             if let Some((key, span)) = stray {
@@ -95,6 +99,11 @@ pub(super) fn read_ladder(
             (steps.iter().map(read).collect(), rule.get("steps").is_some_and(|node| node.len() > 0))
         }
     }
+}
+
+fn is_only_read(rule: &Mapping<'_>) -> bool {
+    let actions: Vec<_> = ACTIONS.into_iter().filter(|action| rule.key_span(action).is_some()).collect();
+    actions == [ancestor::BATCH_JOB]
 }
 
 fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>) -> Option<Step> {

@@ -93,6 +93,12 @@ pub enum ActionRenderError {
         /// What is wrong with it, after «it», and what to do.
         why: String,
     },
+    /// The rule asks for something that is read and not done.
+    #[error("{why}")]
+    Unsupported {
+        /// What, and what to do about it.
+        why: String,
+    },
     /// A text that names a target came out empty. Empty never widens.
     #[error("{field} is empty after rendering {template:?}; an empty value would widen the target")]
     Empty {

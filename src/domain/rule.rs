@@ -125,6 +125,8 @@ pub struct HealRule {
     pub throttle: Duration,
     /// The ladder; empty for a rule that only notifies.
     pub steps: Vec<Step>,
+    /// What the rule asks for and nobody here can do, and what to do about it; its heals are refused by name.
+    pub unsupported: Option<String>,
     /// Names of the receivers who are told.
     pub receivers: Vec<String>,
     /// What holds for all its heals.
@@ -159,20 +161,18 @@ impl HealRule {
     #[must_use]
     pub fn request(&self, alert: &Alert) -> HealRequest {
         let context = AlertContext { alert };
-        let ladder: Result<Vec<HealStep>, ActionRenderError> = self
-            .steps
-            .iter()
-            .map(|step| {
-                Ok(HealStep {
-                    action: step.action.render(context)?,
-                    attempts: step.attempts,
-                    attempts_used: 0,
-                    backoff: step.backoff,
-                    timeout: step.timeout,
-                    verify: step.verify.render(context)?,
-                })
+        let unsupported = self.unsupported.iter().map(|why| Err(ActionRenderError::Unsupported { why: why.clone() }));
+        let steps = self.steps.iter().map(|step| {
+            Ok(HealStep {
+                action: step.action.render(context)?,
+                attempts: step.attempts,
+                attempts_used: 0,
+                backoff: step.backoff,
+                timeout: step.timeout,
+                verify: step.verify.render(context)?,
             })
-            .collect();
+        });
+        let ladder: Result<Vec<HealStep>, ActionRenderError> = unsupported.chain(steps).collect();
         let target = match ladder.as_deref() {
             Ok([first, ..]) => first.action.target(),
             Ok([]) | Err(_) => Target::new(format!("alert/{}", alert.fingerprint)),

@@ -35,6 +35,7 @@ fn rule(name: &str, alertname: &str) -> HealRule {
         verify: VerifyPolicy::default(),
     };
     HealRule {
+        unsupported: None,
         policy: RulePolicy::default(),
         name: name.to_owned(),
         description: String::new(),

@@ -16,6 +16,7 @@ mod export;
 mod fuzz;
 mod harm;
 mod http;
+mod language;
 mod lifecycle;
 mod main_job;
 mod manual;

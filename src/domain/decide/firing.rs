@@ -170,7 +170,7 @@ fn begin(
     draft.touch(fingerprint);
     draft.tell("firing", reason, ALERTMANAGER);
     if let Some(error) = refusal {
-        draft.end(Outcome::Suppressed, Reason::NotRendered { error: error.to_string() });
+        draft.end(Outcome::Suppressed, Reason::refusing(&error));
         draft.notify(MessageKind::Suppressed);
     } else if draft.heal.steps.is_empty() {
         notify_only(&mut draft);

@@ -141,7 +141,11 @@ fn card(html: &mut String, heal: &Heal) {
 
 fn rule(html: &mut String, rule: &HealRule) {
     let steps: Vec<_> = rule.steps.iter().map(|step| step.action.kind()).collect();
-    let steps = if steps.is_empty() { "only notifies".to_owned() } else { steps.join(", then ") };
+    let steps = match &rule.unsupported {
+        Some(why) => format!("does nothing and tells a human: {why}"),
+        None if steps.is_empty() => "only notifies".to_owned(),
+        None => steps.join(", then "),
+    };
     let mode = serde_json::to_value(rule.mode).ok();
     let _ = write!(
         html,

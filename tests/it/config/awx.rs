@@ -115,11 +115,17 @@ rules:
     1 | awx: {address: awx, insecure: yes, jobStatusCheckInterval: 0s, tls: {caCerts: none}, credentialsRef: {}}
       |                                                                               ^^^^ expected certificates in PEM form
 
-    error: `credentialsRef` is not supported by this version
-     --> autoheal.yml:1:86
+    error: a reference to a Kubernetes secret needs `namespace`
+     --> autoheal.yml:1:102
       |
     1 | awx: {address: awx, insecure: yes, jobStatusCheckInterval: 0s, tls: {caCerts: none}, credentialsRef: {}}
-      |                                                                                      ^^^^^^^^^^^^^^ leaving it out silently would change what happens
+      |                                                                                                      ^^ `namespace` is missing
+
+    error: a reference to a Kubernetes secret needs `name`
+     --> autoheal.yml:1:102
+      |
+    1 | awx: {address: awx, insecure: yes, jobStatusCheckInterval: 0s, tls: {caCerts: none}, credentialsRef: {}}
+      |                                                                                                      ^^ `name` is missing
 
     error: there is no AWX server `nowhere`
      --> rules/a.yml:6:13

@@ -382,7 +382,7 @@ rules:
   - restartContainer: {name: x}
 - metadata: {name: old}
   labels: {alertname: X}
-  batchJob: {}
+  steps: [{batchJob: {}}]
 ";
     let text = told(&[("rules/a.yml", rules)]);
     let refused = ["batchJob"];

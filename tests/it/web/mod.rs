@@ -142,6 +142,7 @@ fn loaded() -> Loaded {
 
 fn rule(name: &str, label: &str, pattern: &str, steps: Vec<Step>) -> HealRule {
     HealRule {
+        unsupported: None,
         policy: RulePolicy::default(),
         name: name.to_owned(),
         description: "A service is down.".to_owned(),
