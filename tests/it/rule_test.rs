@@ -312,7 +312,7 @@ fn people_approve_deny_and_cancel_and_are_refused_as_in_the_daemon() {
   - approve: {by: eve, refused: eve may not approve this}
     expect: {state: awaiting_approval}
   - approve: ann
-    expect: {state: acting, attempt: 1, messages: [started]}
+    expect: {state: acting, attempt: 1, messages: [over, started]}
   - cancel: {by: bob, reason: wrong host}
     expect: {state: acting, reason: cancel_requested}
   - action: failed
