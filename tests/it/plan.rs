@@ -213,6 +213,11 @@ fn a_daemon_is_not_kept_waiting_and_what_it_left_behind_is_read_as_it_is() {
     open(&planned(&home, &STORE, "asks")["ladder"]);
     assert_eq!(files(&home), killed, "nothing is recovered, folded or migrated");
 
+    fs::remove_file(home.path().join("data/autoheal.db-shm")).unwrap();
+    let (code, _, error) = plan(&home, &STORE);
+    assert!(code == Some(2) && error.contains("copy the files of a store together"), "{error}");
+    assert!(!home.path().join("data/autoheal.db-shm").exists());
+
     home.start().terminate();
     let stopped = files(&home);
     assert!(!stopped.contains_key("autoheal.db-wal"));
@@ -231,7 +236,9 @@ fn a_file_that_is_no_store_of_this_version_is_refused_by_name() {
     };
     refused("No such file or directory");
     assert!(!home.path().join("data").exists(), "it is not made");
-    fs::create_dir(home.path().join("data")).unwrap();
+    fs::create_dir_all(home.store()).unwrap();
+    refused("is a directory");
+    fs::remove_dir(home.store()).unwrap();
     home.write("data/autoheal.db", &"not a database ".repeat(100));
     refused("not an SQLite database");
     fs::remove_file(home.store()).unwrap();

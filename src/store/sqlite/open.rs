@@ -57,6 +57,14 @@ pub enum OpenError {
         /// The version read.
         known: usize,
     },
+    /// A copy that was made without all of its files.
+    #[error(
+        "{path}-wal stands here without {path}-shm; copy the files of a store together, or start autoheal with it once", path = path.display()
+    )]
+    Incomplete {
+        /// The database.
+        path: PathBuf,
+    },
     /// The file system cannot share memory between connections, which write-ahead logging needs.
     #[error("the file system does not support write-ahead logging (journal mode stays {0:?}); use a local disk")]
     NoWriteAheadLog(String),

@@ -1,6 +1,7 @@
 //! A look at the file of a daemon that may be running: reads what decisions go by, and leaves nothing behind.
 
 use std::fmt::Write;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -31,7 +32,10 @@ impl Peek {
     /// # Errors
     /// There is no such file, it is something else, or another version of autoheal wrote it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        std::fs::metadata(path).map_err(|error| OpenError::File { path: path.to_owned(), error })?;
+        let failed = |error| OpenError::File { path: path.to_owned(), error };
+        if std::fs::metadata(path).map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
         let connection = connect(path)?;
         open::configure_reader(&connection)?;
         schema::require(&connection)?;
@@ -71,7 +75,12 @@ impl Peek {
 /// A connection that creates no file. Beside a running daemon the shared index of its log is only read; a file that
 /// nobody has open, and that has no log, cannot change.
 fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let how = if open::with_suffix(path, "-wal").exists() { "readonly_shm=1" } else { "immutable=1" };
+    let (log, index) = (open::with_suffix(path, "-wal"), open::with_suffix(path, "-shm"));
+    let how = match (log.exists(), index.exists()) {
+        (true, true) => "readonly_shm=1",
+        (true, false) => return Err(OpenError::Incomplete { path: path.to_owned() }),
+        (false, _) => "immutable=1",
+    };
     // In an address everything but these is written by its number.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     let mut address = String::from("file:");
