@@ -54,6 +54,7 @@ fn rule(number: usize, selector: AlertSelector) -> HealRule {
         throttle: Duration::ZERO,
         steps: Vec::new(),
         receivers: Vec::new(),
+        routes: None,
     }
 }
 

@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 use super::documents::{self, Document};
-use super::lint::{self, Findings, Linted};
+use super::lint::{self, Findings, Linted, LintedRoute};
 use super::names::Names;
 use super::reader::{Reader, Schema};
 use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
 use super::sources::Sources;
 use super::yaml::{self, Kind, Node};
-use super::{Config, WebFile, docker, files, rules, web, web_file};
+use super::{Config, WebFile, docker, files, routes, rules, web, web_file};
+use crate::domain::route::Routes;
 use crate::domain::rule::{HealRule, RuleSet};
 use crate::secret::{Secrets, SecretsError};
 
@@ -118,7 +119,8 @@ impl Loader<'_> {
         for receiver in &mut sections.receivers {
             receiver.remind.get_or_insert(sections.remind);
         }
-        let rules = self.load_rules(&sections, &default_receivers, incomplete);
+        let routes = self.load_routes(&sections);
+        let rules = self.load_rules(&sections, &default_receivers, &routes, incomplete);
         if self.options.lint {
             lint::secrets(&documents, &Findings(self.problems));
         }
@@ -206,7 +208,19 @@ impl Loader<'_> {
             .ok()
     }
 
-    fn load_rules(&self, sections: &Sections<'_>, default_receivers: &[String], incomplete: bool) -> Vec<HealRule> {
+    fn load_routes(&self, sections: &Sections<'_>) -> Arc<Routes> {
+        let read =
+            |(file, node): &(&Arc<SourceFile>, &Node)| routes::read(&self.reader(file), node, &sections.receiver_names);
+        Arc::new(Routes::new(sections.routes.iter().flat_map(read).collect()))
+    }
+
+    fn load_rules(
+        &self,
+        sections: &Sections<'_>,
+        default_receivers: &[String],
+        routes: &Arc<Routes>,
+        incomplete: bool,
+    ) -> Vec<HealRule> {
         let documents = self.read_all(self.rule_paths(sections, incomplete));
         let around = Surroundings {
             hosts: &sections.host_names,
@@ -215,6 +229,7 @@ impl Loader<'_> {
             http: &sections.http,
             receivers: &sections.receiver_names,
             default_receivers,
+            routes,
             times: &sections.time_intervals,
             throttling: sections.throttling,
             has_prometheus: sections.has_prometheus,
@@ -247,6 +262,11 @@ impl Loader<'_> {
             if loaded.len() == nodes.len() && !self.problems.borrow().has_errors() {
                 let linted = loaded.iter().zip(nodes).map(|(rule, (file, node))| Linted { rule, node, file });
                 lint::rules(&linted.collect::<Vec<_>>(), &findings);
+                let written =
+                    sections.routes.iter().flat_map(|(file, node)| rules::nodes(node).map(|node| (*file, node)));
+                let linted = routes.all().iter().zip(written);
+                let linted: Vec<_> = linted.map(|(route, (file, node))| LintedRoute { route, node, file }).collect();
+                lint::routes(&linted, loaded.iter().any(|rule| rule.routes.is_some()), &findings);
             }
         }
         loaded

@@ -24,6 +24,7 @@ mod precautions;
 mod reader;
 mod receivers;
 mod reference;
+mod routes;
 mod rule_tests;
 mod rules;
 mod scalars;

@@ -28,8 +28,9 @@ fn read_route(reader: &Reader<'_>, node: &Node, names: &Names) -> Option<Route> 
     });
     let matchers = matchers.iter().flat_map(|node| read_matchers(reader, node)).collect();
     let receivers = reader.require(&route, "receivers", ROUTE.what).map(|node| {
+        let problems = reader.problem_count();
         let receivers = names.known_list(reader, node);
-        if node.len() == 0 && reader.problem_count() == before {
+        if node.len() == 0 && reader.problem_count() == problems {
             reader.error(&node.span, "this route tells nobody", "name at least one receiver");
         }
         receivers

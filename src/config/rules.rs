@@ -1,6 +1,7 @@
 //! `rules:` — heal rules, checked and compiled.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ancestor;
@@ -15,6 +16,7 @@ use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
 use crate::domain::matcher::Matcher;
 use crate::domain::regex::Regex;
+use crate::domain::route::Routes;
 use crate::domain::rule::{AlertSelector, HealRule, Mode, Step};
 use crate::domain::rule_policy::Flapping;
 use crate::domain::template::{self, Template};
@@ -97,6 +99,8 @@ pub(super) struct Surroundings<'a> {
     pub receivers: &'a Names,
     /// Who is told when a rule does not say.
     pub default_receivers: &'a [String],
+    /// Who is told of an alert when its rule does not say.
+    pub routes: &'a Arc<Routes>,
     /// Named times.
     pub times: &'a TimeIntervals,
     /// How long ladders are remembered when a rule does not say.
@@ -140,11 +144,14 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
     let (steps, acts) = steps::read_ladder(reader, &rule, around);
     let unsupported = ancestor::unsupported(reader, &rule, around.awx);
     let receivers = rule.get("receivers").map(|node| around.receivers.known_list(reader, node));
-    let receivers = receivers.filter(|names| !names.is_empty()).unwrap_or_else(|| around.default_receivers.to_vec());
+    let receivers = receivers.filter(|names| !names.is_empty());
+    // A rule's own receivers win over the routes, and these over the default ones.
+    let routes = receivers.is_none().then(|| Arc::clone(around.routes)).filter(|routes| !routes.all().is_empty());
+    let receivers = receivers.unwrap_or_else(|| around.default_receivers.to_vec());
 
     if is_whole {
         check_breadth(reader, &rule, &selector, acts);
-        check_purpose(reader, &rule, acts || !receivers.is_empty());
+        check_purpose(reader, &rule, acts || !receivers.is_empty() || routes.is_some());
     }
     let metadata = metadata?;
     Some(HealRule {
@@ -160,6 +167,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names:
         steps: steps.into_iter().collect::<Option<Vec<Step>>>()?,
         unsupported,
         receivers,
+        routes,
         policy,
     })
 }
@@ -261,7 +269,7 @@ pub(super) fn read_pattern(reader: &Reader<'_>, node: &Node) -> Option<Regex> {
 }
 
 /// An entry may hold several matchers, as it may in Alertmanager's own configuration.
-fn read_matchers(reader: &Reader<'_>, node: &Node) -> Vec<Matcher> {
+pub(super) fn read_matchers(reader: &Reader<'_>, node: &Node) -> Vec<Matcher> {
     let Some(text) = reader.plain(node) else { return Vec::new() };
     let (message, offset) = match Matcher::parse_list(text) {
         Ok(matchers) if !matchers.is_empty() => return matchers,

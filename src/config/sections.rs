@@ -33,6 +33,7 @@ const CONFIGURATION: Schema = Schema {
         "defaultReceivers",
         "fallbackReceiver",
         "reminderInterval",
+        "routes",
         "history",
         "rules",
         "awx",
@@ -80,6 +81,8 @@ pub(super) struct Sections<'n> {
     /// Read once all receivers are known.
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub fallback_receiver: Option<(&'n Arc<SourceFile>, &'n Node)>,
+    /// Read once all receivers are known.
+    pub routes: Vec<(&'n Arc<SourceFile>, &'n Node)>,
     /// How often receivers are reminded that do not say otherwise.
     pub remind: Duration,
     pub history: Duration,
@@ -111,6 +114,7 @@ impl<'n> Sections<'n> {
             receiver_names: Names::new("receiver"),
             default_receivers: None,
             fallback_receiver: None,
+            routes: Vec::new(),
             remind: Duration::ZERO,
             history: 90 * DAY,
             time_intervals: TimeIntervals::new(),
@@ -174,6 +178,7 @@ impl<'n> Sections<'n> {
         }
         self.fallback_receiver = top.get("fallbackReceiver").map(|node| (file, node)).or(self.fallback_receiver);
         self.default_receivers = top.get("defaultReceivers").map(|node| (file, node)).or(self.default_receivers);
+        self.routes.extend(top.get("routes").map(|node| (file, node)));
         self.rules.extend(top.get("rules").map(|node| (file, node)));
     }
 }

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod reason;
 pub mod regex;
 pub mod report;
+pub mod route;
 pub mod rule;
 mod rule_index;
 pub mod rule_policy;

@@ -12,6 +12,7 @@ use super::evidence::Probe;
 use super::heal::HealStep;
 use super::matcher::Matcher;
 use super::regex::Regex;
+use super::route::Routes;
 use super::rule_index::RuleIndex;
 use super::rule_policy::{RulePolicies, RulePolicy};
 use super::template::{AlertContext, Template};
@@ -127,8 +128,10 @@ pub struct HealRule {
     pub steps: Vec<Step>,
     /// What the rule asks for and nobody here can do, and what to do about it; its heals are refused by name.
     pub unsupported: Option<String>,
-    /// Names of the receivers who are told.
+    /// Names of the receivers who are told: its own, or those that nobody else is named for.
     pub receivers: Vec<String>,
+    /// Who is told instead, by the alert's labels; `None` when the rule names its receivers itself.
+    pub routes: Option<Arc<Routes>>,
     /// What holds for all its heals.
     pub policy: RulePolicy,
 }
@@ -148,7 +151,7 @@ pub struct HealRequest {
     pub hold_for: Duration,
     /// See [`HealRule::throttle`].
     pub throttle: Duration,
-    /// See [`HealRule::receivers`].
+    /// Who is told, see [`HealRule::receivers`] and [`HealRule::routes`].
     pub receivers: Vec<String>,
     /// See [`HealRule::description`].
     pub description: String,
@@ -183,6 +186,7 @@ impl HealRule {
             .as_ref()
             .map(|text| text.render(context).unwrap_or_else(|_| text.source().to_owned()))
             .unwrap_or_default();
+        let routed = self.routes.as_ref().and_then(|routes| routes.receivers(&alert.labels));
         HealRequest {
             rule: self.name.clone(),
             target,
@@ -190,7 +194,7 @@ impl HealRule {
             ladder,
             hold_for: self.hold_for,
             throttle: self.throttle,
-            receivers: self.receivers.clone(),
+            receivers: routed.unwrap_or_else(|| self.receivers.clone()),
             description: self.description.clone(),
             runbook,
         }

@@ -51,6 +51,7 @@ fn rule(name: &str, alertname: &str) -> HealRule {
         throttle: Duration::ZERO,
         steps: vec![step],
         receivers: Vec::new(),
+        routes: None,
     }
 }
 

@@ -105,9 +105,16 @@ fn with_receivers(rule: &HealRule) -> HealRule {
 
 /// Every receiver as one channel that wants everything: what is sent where is the configuration's business.
 fn receivers(rules: &RuleSet) -> BTreeMap<String, Vec<Channel>> {
-    let names = rules.rules().iter().flat_map(|rule| &rule.receivers);
+    let routed = |rule: &'_ HealRule| {
+        rule.routes
+            .clone()
+            .into_iter()
+            .flat_map(|routes| routes.all().iter().flat_map(|route| route.receivers.clone()).collect::<Vec<_>>())
+    };
+    let names: BTreeSet<String> =
+        rules.rules().iter().flat_map(|rule| rule.receivers.iter().cloned().chain(routed(rule))).collect();
     let channel = |name: &String| Channel::new(name.clone(), Audience::Everything);
-    names.map(|name| (name.clone(), vec![channel(name)])).collect()
+    names.into_iter().map(|name| (name.clone(), vec![channel(&name)])).collect()
 }
 
 /// Tells a story; answers where it first goes otherwise than expected.

@@ -4,6 +4,7 @@
 
 mod limits;
 mod reach;
+mod routes;
 mod secrets;
 mod selection;
 mod targets;
@@ -113,4 +114,5 @@ pub(super) fn rules(rules: &[Linted<'_>], findings: &Findings<'_>) {
     limits::look(rules, findings);
 }
 
+pub(super) use self::routes::{LintedRoute, look as routes};
 pub(super) use self::secrets::look as secrets;

@@ -9,6 +9,7 @@ use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
+use crate::domain::route;
 use crate::domain::rule::HealRequest;
 use crate::domain::rule_policy::Flapping;
 use crate::domain::{Timestamp, elapsed};
@@ -31,7 +32,7 @@ pub fn decide(
         return Plan::nothing(reason);
     }
     if let Some(heal) = snapshot.heal.as_ref().filter(|heal| heal.outcome().is_none()) {
-        return join(policy, heal, alert, now);
+        return join(policy, heal, alert, &request.receivers, now);
     }
     let flapping = policy.rules.get(&request.rule).and_then(|rule| rule.flapping);
     let memory = match remembered(snapshot.episode.as_ref(), &alert, &request, flapping, now) {
@@ -50,7 +51,7 @@ fn overtaken(episode: Option<&Episode>, alert: &Alert, now: Timestamp) -> Option
 }
 
 /// The alert belongs to a heal that is already open.
-fn join(policy: &Policy, heal: &Heal, alert: Alert, now: Timestamp) -> Plan {
+fn join(policy: &Policy, heal: &Heal, alert: Alert, receivers: &[String], now: Timestamp) -> Plan {
     let fingerprint = alert.fingerprint;
     let known = heal.alerts.iter().position(|known| known.fingerprint == fingerprint);
     let reason = match known.map(|index| heal.alerts[index].status) {
@@ -66,6 +67,8 @@ fn join(policy: &Policy, heal: &Heal, alert: Alert, now: Timestamp) -> Plan {
         Some(index) => draft.heal.alerts[index] = alert,
         None => draft.heal.alerts.push(alert),
     }
+    // Its labels may lead to others than those of the alerts before it.
+    route::add(&mut draft.heal.receivers, receivers);
     draft.touch(fingerprint);
     draft.tell("firing", reason.clone(), ALERTMANAGER);
     if let Phase::Verifying { healthy_since: healthy_since @ Some(_), .. } = &mut draft.heal.phase {

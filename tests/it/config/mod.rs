@@ -17,6 +17,7 @@ mod http;
 mod precautions;
 mod problems;
 mod receivers;
+mod routes;
 mod time_intervals;
 mod tokens;
 mod web_file;

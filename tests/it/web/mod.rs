@@ -158,6 +158,7 @@ fn rule(name: &str, label: &str, pattern: &str, steps: Vec<Step>) -> HealRule {
         throttle: Duration::from_hours(1),
         steps,
         receivers: vec!["on-call".to_owned()],
+        routes: None,
     }
 }
 

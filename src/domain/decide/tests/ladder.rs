@@ -113,3 +113,13 @@ fn a_shadow_is_compared_with_what_happened_without_it() {
     );
     assert_eq!(world.told.len(), 0, "a shadow tells nobody");
 }
+
+#[test]
+fn an_alert_that_joins_brings_those_whom_its_labels_lead_to() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    let other = world.alert("post", AlertStatus::Firing, MINUTE);
+    let receivers = vec!["dba".to_owned(), "on-call".to_owned()];
+    world.fires_as(other, HealRequest { receivers, ..request(vec![step(1)]) });
+    assert_eq!(world.last().receivers, ["on-call", "dba"]);
+}
