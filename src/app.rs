@@ -17,7 +17,7 @@ use crate::action::Actions;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
 use crate::engine::cancels::Cancels;
-use crate::engine::deliver::{Courier, OnDelivery};
+use crate::engine::deliver::{Courier, Delivery, OnDelivery};
 use crate::engine::evidence::Asking;
 use crate::engine::reconcile::Reconciliation;
 use crate::engine::{Engine, Equipment, Wake};
@@ -114,7 +114,7 @@ pub async fn run_on(
         stop: CancellationToken::new(),
     });
     let notifiers = Arc::new(ArcSwap::from_pointee(notifiers));
-    let told = on_delivery(metrics);
+    let told = on_delivery(metrics, Arc::clone(&clock));
     let messages = Arc::clone(&wake.messages);
     let courier = Courier::new(Arc::clone(&store), Arc::clone(&notifiers), Arc::clone(&clock), messages, told);
     let stop_courier = CancellationToken::new();
@@ -203,8 +203,17 @@ fn protocol(config: &Config) -> anyhow::Result<Protocol> {
     Ok(Protocol { tls, http2: file.http2, headers: file.headers.clone() })
 }
 
-fn on_delivery(metrics: Arc<Metrics>) -> OnDelivery {
-    Arc::new(move |channel, delivery| metrics.notification(channel, delivery.failure()))
+/// A receiver that has failed a message more often than this is said to fail.
+const TRIES_OF_A_WELL_ONE: u32 = 3;
+
+fn on_delivery(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> OnDelivery {
+    Arc::new(move |outgoing, delivery, error| {
+        metrics.notification(&outgoing.channel, delivery.failure());
+        // One failure may pass by itself; what is given up, or fails again and again, does not.
+        if delivery != Delivery::Retried || outgoing.tries >= TRIES_OF_A_WELL_ONE {
+            metrics.set_receiver(&outgoing.channel, error, clock.now());
+        }
+    })
 }
 
 /// Everything that reaches out into the world.
@@ -226,7 +235,8 @@ fn effects(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> a
     let evidence = Evidence::new(&config.docker_hosts, config.prometheus.as_ref(), Arc::clone(clock))?;
     let alertmanager = config.alertmanager.as_ref().map(AlertmanagerAsker::new).transpose().context("alertmanager")?;
     let fallback = config.fallback_receiver.as_ref().and_then(|name| notify::channels(&config.receivers).remove(name));
-    let notifiers = Carriers { notifiers, fallback: fallback.unwrap_or_default() };
+    let calm = notify::calm(&config.receivers);
+    let notifiers = Carriers { notifiers, fallback: fallback.unwrap_or_default(), calm };
     Ok(Effects { actions: Some(actions), notifiers, evidence: Some(Arc::new(evidence)), alertmanager })
 }
 

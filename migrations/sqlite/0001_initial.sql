@@ -100,7 +100,8 @@ CREATE TABLE pause (
     doc   TEXT    NOT NULL
 ) STRICT;
 
--- Messages committed with the change they tell; status is waiting, sent or dead.
+-- Messages committed with the change they tell; status is waiting, sent, dead (given up, until somebody decides) or
+-- discarded (by somebody).
 CREATE TABLE outbox (
     id         TEXT    NOT NULL PRIMARY KEY,
     heal       TEXT    NOT NULL REFERENCES heal (id) ON DELETE CASCADE,
@@ -109,6 +110,10 @@ CREATE TABLE outbox (
     doc        TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
     due_at     INTEGER NOT NULL,
+    -- From when on it counts how long it could not be delivered.
+    since      INTEGER NOT NULL,
+    -- Whether it was kept for later so that people have their peace; it goes together with others then.
+    held       INTEGER NOT NULL DEFAULT 0,
     tries      INTEGER NOT NULL DEFAULT 0,
     status     TEXT    NOT NULL DEFAULT 'waiting',
     -- The process that is delivering it; its claim lapses when due_at comes, or when that process is known to be gone.

@@ -58,7 +58,7 @@ enum HealsVerb {
     Deny(OrderArgs),
     /// End a heal; an action that runs is asked to stop
     Cancel(OrderArgs),
-    /// Forget how far an exhausted ladder had climbed
+    /// Forget that a heal gave up, because you have taken care of it: the next firing begins at the first step
     Reset(OrderArgs),
 }
 
@@ -231,7 +231,7 @@ pub fn status(args: &StatusArgs) -> Exit {
 }
 
 /// Asks and prints.
-fn answer(
+pub fn answer(
     args: &RemoteArgs,
     ask: impl FnOnce(&Remote) -> Result<Value, Exit>,
     tell: impl FnOnce(&Value) -> String,

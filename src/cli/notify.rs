@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
-use super::{Exit, Flags, fail, plan, print};
+use super::remote::RemoteArgs;
+use super::{Exit, Flags, fail, heals, plan, print, told};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::alert::AlertStatus;
 use crate::domain::heal::Heal;
@@ -41,6 +43,36 @@ enum NotifyVerb {
         #[arg(long, value_name = "EVENT", value_parser = parse_kind)]
         event: Option<MessageKind>,
     },
+    /// Messages that were given up: list them, send them again, or discard them (talks to the running daemon)
+    Dead {
+        #[command(subcommand)]
+        verb: DeadVerb,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadVerb {
+    /// List messages that were given up, oldest first
+    List {
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Send a message again, or all of them
+    Retry(DeadArgs),
+    /// Forget a message that nobody needs any more, or all of them
+    Discard(DeadArgs),
+}
+
+#[derive(Debug, Args)]
+struct DeadArgs {
+    /// The message's id
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<String>,
+    /// All messages that were given up
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 fn parse_kind(text: &str) -> Result<MessageKind, String> {
@@ -51,24 +83,47 @@ fn parse_kind(text: &str) -> Result<MessageKind, String> {
 
 /// Runs the verb.
 pub fn run(flags: &Flags, args: &NotifyArgs) -> Exit {
+    let verb = match &args.verb {
+        NotifyVerb::Dead { verb } => return dead(verb),
+        verb => verb,
+    };
     let config = match flags.load() {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let (NotifyVerb::Test { receiver: name } | NotifyVerb::Preview { receiver: name, .. }) = &args.verb;
+    let (NotifyVerb::Test { receiver: name } | NotifyVerb::Preview { receiver: name, .. }) = verb else {
+        return Exit::Usage;
+    };
     let Some(receiver) = config.receivers.iter().find(|receiver| receiver.name == *name) else {
         let known: Vec<_> = config.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
         eprintln!("autoheal: there is no receiver `{name}`; known receivers: {}", known.join(", "));
         return Exit::Usage;
     };
     let pages = Pages::new(config.web.external_url.as_deref());
-    match &args.verb {
+    match verb {
+        NotifyVerb::Dead { verb } => dead(verb),
         NotifyVerb::Test { .. } if flags.dry_run => {
             eprintln!("autoheal: a dry run sends nothing; look with `autoheal notify preview`");
             Exit::Usage
         }
         NotifyVerb::Test { .. } => test(receiver, &pages),
         NotifyVerb::Preview { file, event, .. } => preview(receiver, &pages, file, *event),
+    }
+}
+
+/// Talks to the daemon, which has the messages.
+fn dead(verb: &DeadVerb) -> Exit {
+    let order = |args: &DeadArgs, verb: &str| {
+        let body = args.id.as_ref().map_or_else(|| json!({ "all": true }), |id| json!({ "id": id }));
+        let path = format!("api/v1/dead-letters/{verb}");
+        heals::answer(&args.remote, |daemon| daemon.post(&path, &body), told::dead_order)
+    };
+    match verb {
+        DeadVerb::List { remote } => {
+            heals::answer(remote, |daemon| daemon.get("api/v1/dead-letters", &[]), told::dead_letters)
+        }
+        DeadVerb::Retry(args) => order(args, "retry"),
+        DeadVerb::Discard(args) => order(args, "discard"),
     }
 }
 

@@ -130,6 +130,41 @@ pub fn pause(pause: &Value) -> String {
     )
 }
 
+/// One message that was given up after the other.
+pub fn dead_letters(answer: &Value) -> String {
+    let letters = items(&answer["deadLetters"]);
+    if letters.is_empty() {
+        return "no message was given up\n".to_owned();
+    }
+    let mut lines = String::new();
+    for letter in letters {
+        let of = |key: &str| text(&letter[key]);
+        let _ = writeln!(
+            lines,
+            "{}  {}  {}  {}  {} on {} (heal {})\n    after {} tries: {}",
+            time(&letter["createdAt"]),
+            of("id"),
+            of("channel"),
+            of("event"),
+            of("rule"),
+            of("target"),
+            of("heal"),
+            of("tries"),
+            of("error"),
+        );
+    }
+    lines
+}
+
+/// What became of an order about them.
+pub fn dead_order(answer: &Value) -> String {
+    match (answer["retried"].as_u64(), answer["discarded"].as_u64()) {
+        (Some(count), _) => format!("{count} to be sent again; `autoheal status` says what becomes of it\n"),
+        (_, Some(count)) => format!("{count} discarded\n"),
+        _ => "nothing was given up\n".to_owned(),
+    }
+}
+
 /// The daemon as a whole.
 pub fn status(status: &Value) -> String {
     let mut lines = String::new();
@@ -162,5 +197,15 @@ pub fn status(status: &Value) -> String {
     let _ = writeln!(lines, "heals: {}", if counts.is_empty() { "none".to_owned() } else { counts.join(", ") });
     let outbox = &status["outbox"];
     let _ = writeln!(lines, "messages: {} waiting, {} given up", text(&outbox["waiting"]), text(&outbox["dead"]));
+    for (name, receiver) in status["receivers"].as_object().into_iter().flatten() {
+        if receiver["up"] == false {
+            let (since, error) = (time(&receiver["since"]), text(&receiver["error"]));
+            let _ = writeln!(lines, "RECEIVER {} FAILS since {since}: {error}", clean(name));
+        }
+        if receiver["dead"] != 0 {
+            let dead = text(&receiver["dead"]);
+            let _ = writeln!(lines, "{dead} given up for {}: see `autoheal notify dead list`", clean(name));
+        }
+    }
     lines
 }

@@ -15,7 +15,7 @@ use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
 use super::sources::Sources;
 use super::yaml::{self, Kind, Node};
-use super::{Config, WebFile, docker, files, routes, rules, web, web_file};
+use super::{Config, WebFile, docker, files, receivers, routes, rules, web, web_file};
 use crate::domain::route::Routes;
 use crate::domain::rule::{HealRule, RuleSet};
 use crate::secret::{Secrets, SecretsError};
@@ -116,6 +116,10 @@ impl Loader<'_> {
         sections.awx.finish(self.problems);
         let fallback_receiver =
             sections.fallback_receiver.and_then(|(file, node)| sections.receiver_names.known(&self.reader(file), node));
+        for (file, list) in &sections.receiver_lists {
+            let (intervals, receivers) = (&sections.time_intervals, &mut sections.receivers);
+            receivers::read_quiet_times(&self.reader(file), list, intervals, receivers);
+        }
         for receiver in &mut sections.receivers {
             receiver.remind.get_or_insert(sections.remind);
         }

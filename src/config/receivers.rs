@@ -10,7 +10,10 @@ mod others;
 use super::endpoint::read_tls;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
+use super::rules;
+use super::time_intervals::TimeIntervals;
 use super::yaml::Node;
+use crate::domain::calm::{Calm, Repeats};
 use crate::domain::message::{Audience, Kinds, MessageKind};
 use crate::notify::email::EmailSettings;
 use crate::notify::mailgun::MailgunSettings;
@@ -21,10 +24,23 @@ use crate::secret::Secret;
 
 const RECEIVER: Schema = Schema {
     what: "a receiver",
-    keys: &["name", "events", "reminderInterval", "slack", "email", "mailgun", "webhook", "alertmanager", "grafana"],
+    keys: &[
+        "name",
+        "events",
+        "reminderInterval",
+        "quietTimes",
+        "digest",
+        "slack",
+        "email",
+        "mailgun",
+        "webhook",
+        "alertmanager",
+        "grafana",
+    ],
     unsupported: &[],
     strict: false,
 };
+const DIGEST: Schema = Schema { what: "`digest`", keys: &["after", "within"], unsupported: &[], strict: true };
 const SLACK: Schema = Schema {
     what: "`slack`",
     keys: &["webhookUrl", "botToken", "channel", "apiUrl", "tls"],
@@ -47,6 +63,9 @@ const MAILGUN: Schema = Schema {
 /// The submission port: STARTTLS is required there.
 const SUBMISSION_PORT: u16 = 587;
 
+/// How long a digest may gather.
+const SHORTEST_DIGEST: Duration = Duration::from_mins(1);
+const LONGEST_DIGEST: Duration = Duration::from_hours(24);
 /// How often people may be reminded.
 const SHORTEST_REMINDER: Duration = Duration::from_mins(1);
 const LONGEST_REMINDER: Duration = Duration::from_hours(30 * 24);
@@ -80,13 +99,45 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
     let mailgun = receiver.get("mailgun").and_then(|node| read_mailgun(reader, node)).map(NotifierSettings::Mailgun);
     let integrations = slack.into_iter().chain(email).chain(mailgun).chain(others::read(reader, &receiver)).collect();
     let events = receiver.get("events").map(|node| read_events(reader, node));
-    if receiver.iter().all(|(key, _, _)| matches!(key, "name" | "events" | "reminderInterval"))
+    if receiver
+        .iter()
+        .all(|(key, _, _)| matches!(key, "name" | "events" | "reminderInterval" | "quietTimes" | "digest"))
         && reader.problem_count() == before
     {
         reader.error(&node.span, "this receiver reaches nobody", "give it a way, such as `slack` or `email`");
     }
     let remind = receiver.get("reminderInterval").and_then(|node| read_reminder_interval(reader, node));
-    Some(ReceiverSettings { name: name?, events, remind, integrations })
+    let repeats = receiver.get("digest").map_or(Some(Repeats::default()), |node| read_digest(reader, node));
+    let calm = Calm { repeats, ..Calm::default() };
+    Some(ReceiverSettings { name: name?, events, remind, calm, integrations })
+}
+
+/// When repeats of one story become a digest.
+fn read_digest(reader: &Reader<'_>, node: &Node) -> Option<Repeats> {
+    let digest = reader.mapping(node, &DIGEST)?;
+    let Repeats { after, within } = Repeats::default();
+    let after = digest.get("after").map_or(Some(after), |node| reader.integer(node, &(1..=1000)));
+    let within =
+        digest.get("within").map_or(Some(within), |node| reader.duration(node, SHORTEST_DIGEST..=LONGEST_DIGEST));
+    Some(Repeats { after: after?, within: within? })
+}
+
+/// Reads the receivers' quiet times, once every time interval is known.
+pub(super) fn read_quiet_times(
+    reader: &Reader<'_>,
+    list: &Node,
+    intervals: &TimeIntervals,
+    receivers: &mut [ReceiverSettings],
+) {
+    for node in rules::nodes(list) {
+        let of = |key: &str| node.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+        let Some(quiet) = of("quietTimes") else { continue };
+        let mute = intervals.named(reader, quiet);
+        let name = of("name").map(|node| node.written.as_str());
+        if let Some(receiver) = receivers.iter_mut().find(|receiver| Some(receiver.name.as_str()) == name) {
+            receiver.calm.quiet.mute = mute;
+        }
+    }
 }
 
 /// How often somebody is reminded; zero is never.

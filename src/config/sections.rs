@@ -78,6 +78,8 @@ pub(super) struct Sections<'n> {
     pub web: WebSettings,
     pub receivers: Vec<ReceiverSettings>,
     pub receiver_names: Names,
+    /// As written, for what is read once all time intervals are known.
+    pub receiver_lists: Vec<(&'n Arc<SourceFile>, &'n Node)>,
     /// Read once all receivers are known.
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub fallback_receiver: Option<(&'n Arc<SourceFile>, &'n Node)>,
@@ -112,6 +114,7 @@ impl<'n> Sections<'n> {
             web: WebSettings::default(),
             receivers: Vec::new(),
             receiver_names: Names::new("receiver"),
+            receiver_lists: Vec::new(),
             default_receivers: None,
             fallback_receiver: None,
             routes: Vec::new(),
@@ -159,6 +162,7 @@ impl<'n> Sections<'n> {
         }
         if let Some(node) = top.get("receivers") {
             receivers::read(reader, node, &mut self.receiver_names, &mut self.receivers);
+            self.receiver_lists.push((file, node));
         }
         if let Some(node) = top.get("timeIntervals") {
             self.time_intervals.read(reader, node);

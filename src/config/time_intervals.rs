@@ -75,13 +75,16 @@ impl TimeIntervals {
 
     /// When a rule may act: its `activeTimes` and `muteTimes`.
     pub fn schedule(&self, reader: &Reader<'_>, rule: &Mapping<'_>) -> Schedule {
-        let named = |key: &str| -> Vec<Arc<TimeInterval>> {
-            let names = rule.get(key).map_or(&[][..], |node| filled(reader, node, "time interval names"));
-            let known = names.iter().filter_map(|name| self.names.known(reader, name));
-            // A name whose interval did not pass is not missing; that is an error already.
-            known.filter_map(|name| self.intervals.get(&name).cloned()).collect()
-        };
+        let named = |key: &str| rule.get(key).map_or_else(Vec::new, |node| self.named(reader, node));
         Schedule { active: named("activeTimes"), mute: named("muteTimes") }
+    }
+
+    /// The intervals of a list of names.
+    pub fn named(&self, reader: &Reader<'_>, node: &Node) -> Vec<Arc<TimeInterval>> {
+        let names = filled(reader, node, "time interval names");
+        let known = names.iter().filter_map(|name| self.names.known(reader, name));
+        // A name whose interval did not pass is not missing; that is an error already.
+        known.filter_map(|name| self.intervals.get(&name).cloned()).collect()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod alert;
 pub mod alertmanager;
 pub mod backoff;
 pub mod call;
+pub mod calm;
 pub mod decide;
 pub mod duration;
 pub mod evidence;

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
+use crate::domain::calm::Recent;
 use crate::domain::{Timestamp, elapsed};
 use crate::notify::{Carriers, NotifyError, Receipt};
 use crate::store::{DeliveryResult, Outgoing, Store, StoreError};
@@ -66,8 +67,8 @@ impl Delivery {
     }
 }
 
-/// Is told of every try: the channel's name and what became of it.
-pub type OnDelivery = Arc<dyn Fn(&str, Delivery) + Send + Sync>;
+/// Is told of every try: the message, what became of it, and what the other side said if it failed.
+pub type OnDelivery = Arc<dyn Fn(&Outgoing, Delivery, Option<&str>) + Send + Sync>;
 
 /// The notifier of every channel, by the channel's name; a reload replaces all of them at once.
 pub type Notifiers = Arc<ArcSwap<Carriers>>;
@@ -112,6 +113,7 @@ impl Courier {
             lanes: HashMap::new(),
             tasks: JoinSet::new(),
             channels: HashMap::new(),
+            recent: HashMap::new(),
         };
         while !stop.is_cancelled() {
             let idle = round.claim().await;
@@ -141,6 +143,8 @@ struct Round {
     tasks: JoinSet<Settled>,
     /// Whose message each task carries.
     channels: HashMap<Id, String>,
+    /// What each channel was told lately.
+    recent: HashMap<String, Recent>,
 }
 
 impl Round {
@@ -157,7 +161,8 @@ impl Round {
                 }
             };
             let is_full = claimed.len() == BATCH as usize;
-            let mut is_news = false;
+            let (held, claimed) = self.hold(claimed, now).await;
+            let mut is_news = held > 0;
             for outgoing in claimed {
                 let pace =
                     || self.courier.notifiers.load().notifiers.get(&outgoing.channel).map(|notifier| notifier.pace());
@@ -171,6 +176,29 @@ impl Round {
                 return next.map_or(MAX_IDLE, |at| elapsed(now, at).min(MAX_IDLE));
             }
         }
+    }
+
+    /// Keeps for later what would disturb people now; answers how many these are, and the others.
+    async fn hold(&mut self, claimed: Vec<Outgoing>, now: Timestamp) -> (usize, Vec<Outgoing>) {
+        let carriers = self.courier.notifiers.load_full();
+        let mut later = Vec::new();
+        let mut others = Vec::new();
+        for outgoing in claimed {
+            let until = carriers.calm.get(&outgoing.channel).and_then(|calm| {
+                let recent = self.recent.entry(outgoing.channel.clone()).or_default();
+                calm.hold(recent, &outgoing.message, outgoing.memory.is_some(), outgoing.held, now)
+            });
+            match until {
+                Some(until) => {
+                    let held = DeliveryResult::Held { until };
+                    log(&outgoing, &held);
+                    later.push((outgoing, held));
+                }
+                None => others.push(outgoing),
+            }
+        }
+        join_all(later.iter().map(|(outgoing, result)| self.courier.record(outgoing, result))).await;
+        (later.len(), others)
     }
 
     /// Puts the next message of every free lane under way.
@@ -205,11 +233,16 @@ impl Courier {
         let answer = self.send(&outgoings).await;
         let answered_at = self.clock.now();
         let mut pause = None;
-        let mut results = Vec::new();
+        let mut results: Vec<(Outgoing, DeliveryResult)> = Vec::new();
+        // What went together comes back together.
+        let mut back_at = None;
         for outgoing in outgoings {
             let (mut result, asked) = judge(&outgoing, failures, answer.clone(), answered_at);
             if let DeliveryResult::Dead { forward_to, .. } = &mut result {
                 *forward_to = self.stand_ins(&outgoing);
+            }
+            if let DeliveryResult::Retry { at, .. } = &mut result {
+                *at = *back_at.get_or_insert(*at);
             }
             log(&outgoing, &result);
             pause = pause.max(asked);
@@ -218,12 +251,14 @@ impl Courier {
         // At once, so that the store commits them together.
         join_all(results.iter().map(|(outgoing, result)| self.record(outgoing, result))).await;
         for (outgoing, result) in &results {
-            let told = match result {
-                DeliveryResult::Sent { .. } => Delivery::Sent,
-                DeliveryResult::Retry { .. } => Delivery::Retried,
-                DeliveryResult::Dead { .. } => Delivery::Dead,
+            let (told, error) = match result {
+                DeliveryResult::Sent { .. } => (Delivery::Sent, None),
+                // What is held was not tried, and is none of these.
+                DeliveryResult::Retry { error, .. } => (Delivery::Retried, Some(error.as_str())),
+                DeliveryResult::Dead { error, .. } => (Delivery::Dead, Some(error.as_str())),
+                DeliveryResult::Held { .. } => continue,
             };
-            (self.on_delivery)(&outgoing.channel, told);
+            (self.on_delivery)(outgoing, told, error);
         }
         Settled { results, pause, answered_at }
     }
@@ -287,13 +322,14 @@ fn log(outgoing: &Outgoing, result: &DeliveryResult) {
     let Outgoing { channel, message, tries, .. } = outgoing;
     let (heal, kind, tries) = (&message.heal.id, message.kind.as_str(), tries + 1);
     match result {
+        DeliveryResult::Held { until } => debug!(%channel, %heal, kind, %until, "message kept for later"),
         DeliveryResult::Sent { .. } => debug!(%channel, %heal, kind, tries, "message delivered"),
         DeliveryResult::Retry { at, error } => {
             warn!(%channel, %heal, kind, tries, error, again_at = %at, "message not delivered; trying again");
         }
         DeliveryResult::Dead { error, forward_to } => error!(
             %channel, %heal, kind, tries, error, told_instead = forward_to.join(", "),
-            "message given up; check the receiver with `autoheal notify test` and read the heal with `autoheal heals show`"
+            "message given up; check the receiver with `autoheal notify test`, then `autoheal notify dead retry --all`"
         ),
     }
 }
@@ -308,7 +344,7 @@ fn judge(
     match answer {
         Ok(Receipt { memory, .. }) => (DeliveryResult::Sent { memory }, None),
         Err(NotifyError::Permanent { error }) => (dead(error), None),
-        Err(NotifyError::Retryable { error, after }) if elapsed(outgoing.created_at, now) >= MAX_AGE => {
+        Err(NotifyError::Retryable { error, after }) if elapsed(outgoing.since, now) >= MAX_AGE => {
             (dead(format!("not delivered within 24 hours, last: {error}")), after)
         }
         Err(NotifyError::Retryable { error, after }) => {

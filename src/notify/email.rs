@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::answer::Redactor;
 use super::message::{Pages, mail};
-use super::{BuildError, Notifier, NotifyError, Receipt};
+use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::causes;
 use crate::secret::Secret;
 use crate::store::Outgoing;
@@ -227,16 +227,30 @@ impl EmailNotifier {
         }
     }
 
-    async fn deliver(&self, outgoing: &Outgoing) -> Result<String, NotifyError> {
-        let mail = mail::compose(outgoing, &self.from, &self.to, &self.pages)
-            .map_err(|error| NotifyError::Permanent { error: format!("the mail cannot be composed: {error}") })?;
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&outgoing.id).cloned();
+    async fn deliver(&self, id: Uuid, mail: Result<Vec<u8>, lettre::error::Error>) -> Result<String, NotifyError> {
+        let mail =
+            mail.map_err(|error| NotifyError::Permanent { error: format!("the mail cannot be composed: {error}") })?;
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         let mut standings = remembered.unwrap_or_else(|| vec![Standing::Open; self.to.len()]);
         let mut connection = self.connect().await?;
         let done = self.transact(&mut connection, &mail, &mut standings).await?;
         // The mail is in the server's hands; how it takes our good-bye changes nothing.
         drop(tokio::time::timeout(QUIT_LIMIT, connection.quit()).await);
-        self.conclude(outgoing.id, done, standings)
+        self.conclude(id, done, standings)
+    }
+
+    async fn within_limit(
+        &self,
+        id: Uuid,
+        mail: Result<Vec<u8>, lettre::error::Error>,
+    ) -> Result<Receipt, NotifyError> {
+        match tokio::time::timeout(self.limit, self.deliver(id, mail)).await {
+            Ok(result) => result.map(Receipt::from),
+            Err(_) => Err(NotifyError::Retryable {
+                error: format!("{} did not finish within {:?}", self.server(), self.limit),
+                after: None,
+            }),
+        }
     }
 
     fn server(&self) -> String {
@@ -297,12 +311,15 @@ fn tls_parameters(host: &str, tls: &ClientTls) -> Result<TlsParameters, TlsError
 #[async_trait]
 impl Notifier for EmailNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
-        match tokio::time::timeout(self.limit, self.deliver(outgoing)).await {
-            Ok(result) => result.map(Receipt::from),
-            Err(_) => Err(NotifyError::Retryable {
-                error: format!("{} did not finish within {:?}", self.server(), self.limit),
-                after: None,
-            }),
-        }
+        self.within_limit(outgoing.id, mail::compose(outgoing, &self.from, &self.to, &self.pages)).await
+    }
+
+    async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
+        let mail = mail::compose_bundle(outgoings, &self.from, &self.to, &self.pages);
+        self.within_limit(mail::bundle_id(outgoings), mail).await
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::MAIL
     }
 }

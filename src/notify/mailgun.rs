@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
+use super::message::digest::Digest;
 use super::message::{Pages, html, mail, plain, subject, text::percent};
-use super::{BuildError, Notifier, NotifyError, Receipt};
+use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
@@ -71,15 +72,27 @@ impl MailgunNotifier {
     }
 
     fn form(&self, outgoing: &Outgoing) -> String {
-        let MailgunSettings { from, to, tags, test_mode, .. } = &self.settings;
         let message = &outgoing.message;
-        let headers = mail::Headers::of(outgoing, from);
+        let text = [subject(message), plain::render(message, &self.pages), html::render(message, &self.pages)];
+        self.form_of(mail::Headers::of(outgoing, &self.settings.from), text)
+    }
+
+    /// One mail for many messages.
+    fn bundle(&self, outgoings: &[Outgoing]) -> String {
+        let messages: Vec<_> = outgoings.iter().map(|outgoing| &outgoing.message).collect();
+        let digest = Digest::of(&messages, &self.pages);
+        let (plain, html) = (digest.plain(), digest.html());
+        self.form_of(mail::Headers::of_bundle(outgoings, &self.settings.from), [digest.subject, plain, html])
+    }
+
+    fn form_of(&self, headers: mail::Headers, [subject, plain, html]: [String; 3]) -> String {
+        let MailgunSettings { from, to, tags, test_mode, .. } = &self.settings;
         let mut form = vec![("from", from.to_string())];
         form.extend(to.iter().map(|mailbox| ("to", mailbox.to_string())));
         form.extend([
-            ("subject", subject(message)),
-            ("text", plain::render(message, &self.pages)),
-            ("html", html::render(message, &self.pages)),
+            ("subject", subject),
+            ("text", plain),
+            ("html", html),
             // Tracking replaces links by Mailgun's own, which would break a runbook's address on a bad day.
             ("o:tracking", "no".to_owned()),
             ("o:tracking-clicks", "no".to_owned()),
@@ -144,12 +157,27 @@ impl MailgunNotifier {
 #[async_trait]
 impl Notifier for MailgunNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
+        self.post(self.form(outgoing), outgoing.tries).await
+    }
+
+    async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
+        let tries = outgoings.iter().map(|outgoing| outgoing.tries).max().unwrap_or_default();
+        self.post(self.bundle(outgoings), tries).await
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::MAIL
+    }
+}
+
+impl MailgunNotifier {
+    async fn post(&self, form: String, tries: u32) -> Result<Receipt, NotifyError> {
         let request = self
             .http
             .post(self.url.clone())
             .basic_auth("api", Some(self.settings.api_key.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = self.http.send(request.body(self.form(outgoing))).await?;
-        self.judge(&answer, outgoing.tries).map(Receipt::from)
+        let answer = self.http.send(request.body(form)).await?;
+        self.judge(&answer, tries).map(Receipt::from)
     }
 }

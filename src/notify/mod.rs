@@ -19,6 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
+use crate::domain::calm::Calm;
 use crate::domain::message::{Audience, Channel, Kinds, MessageKind};
 use crate::store::Outgoing;
 use crate::tls::TlsError;
@@ -67,12 +68,19 @@ pub struct Pace {
     pub burst: u32,
     /// When as many messages wait that each begin a story, they are sent as one.
     pub bundle_from: usize,
+    /// After that further ones that begin a story gather this long before the next one is sent.
+    pub gather: Duration,
+}
+
+impl Pace {
+    /// What a mailbox bears: whatever comes, but many at once as one.
+    pub const MAIL: Self = Self { gap: Duration::ZERO, burst: 1, bundle_from: 10, gather: Duration::from_secs(30) };
 }
 
 impl Default for Pace {
     /// Whatever comes, one by one.
     fn default() -> Self {
-        Self { gap: Duration::ZERO, burst: 1, bundle_from: usize::MAX }
+        Self { gap: Duration::ZERO, burst: 1, bundle_from: usize::MAX, gather: Duration::ZERO }
     }
 }
 
@@ -167,6 +175,11 @@ impl NotifierSettings {
         }
     }
 
+    /// Whether people read it; a program has no sleep and wants no digest.
+    const fn is_for_people(&self) -> bool {
+        matches!(self, Self::Slack(_) | Self::SlackBot(_) | Self::Email(_) | Self::Mailgun(_))
+    }
+
     /// How often it is told again while a human is needed, whatever people want.
     const fn refresh(&self) -> Option<Duration> {
         match self {
@@ -201,6 +214,8 @@ pub struct ReceiverSettings {
     pub events: Option<Kinds>,
     /// How often it is reminded while a human is needed; nothing or zero is never.
     pub remind: Option<Duration>,
+    /// When it is left alone.
+    pub calm: Calm,
     /// Its integrations, each becoming the channel `<name>/<integration>`.
     pub integrations: Vec<NotifierSettings>,
 }
@@ -231,6 +246,16 @@ pub fn channels(receivers: &[ReceiverSettings]) -> BTreeMap<String, Vec<Channel>
     receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
 }
 
+/// When each channel is left alone, by channel name.
+#[must_use]
+pub fn calm(receivers: &[ReceiverSettings]) -> BTreeMap<String, Calm> {
+    let of = |receiver: &ReceiverSettings| {
+        let people = receiver.channels().filter(|(_, integration)| integration.is_for_people());
+        people.map(|(channel, _)| (channel.name, receiver.calm.clone())).collect::<Vec<_>>()
+    };
+    receivers.iter().flat_map(of).collect()
+}
+
 /// Whoever carries messages, and who stands in for a channel that will never take one.
 #[derive(Default)]
 pub struct Carriers {
@@ -238,6 +263,8 @@ pub struct Carriers {
     pub notifiers: BTreeMap<String, Arc<dyn Notifier>>,
     /// The fallback receiver's channels.
     pub fallback: Vec<Channel>,
+    /// When each channel is left alone.
+    pub calm: BTreeMap<String, Calm>,
 }
 
 /// Builds the notifier of every channel, by channel name; `pages` is where messages lead to.

@@ -72,7 +72,16 @@ pub fn sample(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, ids: &I
     };
     heal.tell(now, "test", reason, "autoheal");
     let message = Message { kind, at: now, heal };
-    Outgoing { id: ids.heal().0, channel: String::new(), message, tries: 0, created_at: now, memory: None }
+    Outgoing {
+        id: ids.heal().0,
+        channel: String::new(),
+        message,
+        tries: 0,
+        created_at: now,
+        since: now,
+        held: false,
+        memory: None,
+    }
 }
 
 impl NotifierSettings {

@@ -16,7 +16,7 @@ use crate::store::Outgoing;
 use crate::tls::ClientTls;
 
 /// Slack takes about one message a second for a channel.
-const PACE: Pace = Pace { gap: Duration::from_secs(1), burst: 4, bundle_from: 10 };
+const PACE: Pace = Pace { gap: Duration::from_secs(1), burst: 4, bundle_from: 10, gather: Duration::from_secs(10) };
 /// Errors that Slack documents as passing.
 const PASSING: [&str; 7] = [
     "ratelimited",

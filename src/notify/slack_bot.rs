@@ -25,7 +25,8 @@ use crate::store::Outgoing;
 use crate::tls::ClientTls;
 
 /// Slack takes about one message a second for a channel and fifty edits a minute; a delivery may be one of each.
-const PACE: Pace = Pace { gap: Duration::from_millis(1300), burst: 4, bundle_from: 10 };
+const PACE: Pace =
+    Pace { gap: Duration::from_millis(1300), burst: 4, bundle_from: 10, gather: Duration::from_secs(10) };
 /// Words that say that the heal's message cannot be edited or answered any more.
 const GONE: [&str; 6] = [
     "message_not_found",

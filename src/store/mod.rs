@@ -112,6 +112,10 @@ pub struct Outgoing {
     pub tries: u32,
     /// When it was committed.
     pub created_at: Timestamp,
+    /// From when on it counts how long it could not be delivered.
+    pub since: Timestamp,
+    /// Whether it was kept for later so that people have their peace; it goes together with others like it.
+    pub held: bool,
     /// What the channel's notifier remembers of the heal from earlier messages.
     pub memory: Option<serde_json::Value>,
 }
@@ -130,6 +134,11 @@ pub enum DeliveryResult {
         at: Timestamp,
         /// What the other side said.
         error: String,
+    },
+    /// Not yet, so that people have their peace; it was not tried.
+    Held {
+        /// Until then.
+        until: Timestamp,
     },
     /// Never; it is kept and shown.
     Dead {
@@ -173,6 +182,41 @@ pub struct ReportQuery {
     /// At most this many shadows, the latest; the caller bounds it.
     pub shadows: u32,
 }
+
+/// A message that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Identity.
+    pub id: Uuid,
+    /// The channel's name.
+    pub channel: String,
+    /// Which change it tells, by the kind's word.
+    pub event: String,
+    /// The heal.
+    pub heal: HealId,
+    /// Its rule.
+    pub rule: String,
+    /// Its target.
+    pub target: String,
+    /// When it was committed.
+    pub created_at: Timestamp,
+    /// Deliveries tried.
+    pub tries: u32,
+    /// What the other side last said.
+    pub error: String,
+}
+
+/// What somebody wants done with dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadOrder {
+    /// Send them again.
+    Retry,
+    /// Never send them.
+    Discard,
+}
+
+/// What has not been delivered to one channel.
+pub type Backlog = OutboxCounts;
 
 /// Messages of the outbox by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -266,6 +310,15 @@ pub trait Store: Send + Sync {
 
     /// The outbox in numbers.
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError>;
+
+    /// The same, channel by channel; channels without any are left out.
+    async fn backlogs(&self) -> Result<BTreeMap<String, Backlog>, StoreError>;
+
+    /// Up to `limit` messages that were given up, oldest first.
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Does as somebody says with one dead letter, or with all of them; answers with how many there were.
+    async fn settle_dead_letters(&self, id: Option<Uuid>, order: DeadOrder, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Deletes what ended before `before`, in bounded portions; answers how many heals went. A heal stays while a
     /// message of it is still to be delivered.

@@ -115,6 +115,8 @@ pub struct Metrics {
     config_success_time: Gauge<f64, AtomicU64>,
     services: Services,
     services_up: Gauges<ServiceLabel>,
+    receivers: Services,
+    receivers_up: Gauges<ChannelLabel>,
 }
 
 impl Metrics {
@@ -146,6 +148,8 @@ impl Metrics {
             config_success_time: Gauge::default(),
             services: Services::default(),
             services_up: Family::default(),
+            receivers: Services::default(),
+            receivers_up: Family::default(),
         };
         metrics.register(started);
         metrics.start_at_zero();
@@ -188,6 +192,8 @@ impl Metrics {
         r.register("autoheal_config_last_reload_success_timestamp_seconds", texts, self.config_success_time.clone());
         let texts = "1 while a service that actions depend on answers, 0 while it is left alone because it does not";
         r.register("autoheal_service_up", texts, self.services_up.clone());
+        let texts = "1 while a receiver takes messages, 0 when one was given up or fails again and again";
+        r.register("autoheal_receiver_up", texts, self.receivers_up.clone());
         r.register("autoheal_store_commit_seconds", "How long a commit took", self.store_commit_seconds.clone());
     }
 
@@ -282,6 +288,18 @@ impl Metrics {
     /// The services that actions depend on.
     pub fn services(&self) -> BTreeMap<String, Service> {
         self.services.all()
+    }
+
+    /// A receiver's channel takes messages, or does not for this reason.
+    pub fn set_receiver(&self, channel: &str, error: Option<&str>, now: Timestamp) {
+        self.receivers.set(channel, error, now);
+        let labels = ChannelLabel { channel: channel.to_owned() };
+        self.receivers_up.get_or_create(&labels).set(i64::from(error.is_none()));
+    }
+
+    /// The receivers' channels that were told anything.
+    pub fn receivers(&self) -> BTreeMap<String, Service> {
+        self.receivers.all()
     }
 
     /// The outbox in numbers.

@@ -1,4 +1,4 @@
-//! Outside services that actions depend on: which of them answer. For the metric and for `/api/v1/status`.
+//! Outside services that actions depend on, and receivers: which of them answer. For the metric and for `/api/v1/status`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,8 +27,10 @@ pub(super) struct Services(Mutex<BTreeMap<String, Service>>);
 impl Services {
     /// Notes whether a service answers.
     pub(super) fn set(&self, name: &str, error: Option<&str>, now: Timestamp) {
-        let service = Service { up: error.is_none(), since: now, error: error.unwrap_or_default().to_owned() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), service);
+        let mut services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = services.get(name).filter(|before| before.up == error.is_none()).map(|before| before.since);
+        let (up, error) = (error.is_none(), error.unwrap_or_default().to_owned());
+        services.insert(name.to_owned(), Service { up, since: before.unwrap_or(now), error });
     }
 
     /// All of them.

@@ -168,9 +168,9 @@ async fn status(method: Method, state: WebState) -> Response {
     let parts = state.parts();
     let numbers = async {
         let store = state.store()?;
-        tokio::try_join!(store.counts(), store.outbox_counts(), store.pauses(state.now()))
+        tokio::try_join!(store.counts(), store.backlogs(), store.pauses(state.now()))
     };
-    let (counts, outbox, pauses) = match numbers.await {
+    let (counts, backlogs, pauses) = match numbers.await {
         Ok(numbers) => numbers,
         Err(error) => return store_failed(&error),
     };
@@ -194,7 +194,11 @@ async fn status(method: Method, state: WebState) -> Response {
         "lastReload": state.0.last_reload.get(),
         "heals": heals,
         "services": parts.metrics.services(),
-        "outbox": { "waiting": outbox.waiting, "dead": outbox.dead },
+        "outbox": {
+            "waiting": backlogs.values().map(|backlog| backlog.waiting).sum::<u64>(),
+            "dead": backlogs.values().map(|backlog| backlog.dead).sum::<u64>(),
+        },
+        "receivers": views::receivers(&parts.metrics.receivers(), &backlogs),
     });
     reply::json(StatusCode::OK, &answer)
 }

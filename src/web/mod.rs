@@ -8,6 +8,7 @@ mod api;
 mod basic;
 mod body;
 mod connection;
+mod dead_letters;
 mod health;
 mod hooks;
 mod layers;
@@ -212,6 +213,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(report::routes(state))
         .unify()
         .or(orders::routes(state))
+        .unify()
+        .or(dead_letters::routes(state))
         .unify()
         .or(push::routes(state))
         .unify()

@@ -262,7 +262,7 @@ where
 }
 
 /// A JSON object; no body stands for an empty one.
-async fn read<S, B, T>(state: &WebState, stream: S) -> Result<T, Box<Response>>
+pub async fn read<S, B, T>(state: &WebState, stream: S) -> Result<T, Box<Response>>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,

@@ -1,6 +1,8 @@
 //! The JSON of heals and rules. Written apart from the domain's own serialisation, which is the store's business and may
 //! change with it; this shape is a promise.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -14,6 +16,8 @@ use crate::domain::matcher::Comparison;
 use crate::domain::outlook::outlook;
 use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::rule::{HealRule, Mode};
+use crate::store::Backlog;
+use crate::telemetry::Service;
 
 /// A heal in a list.
 #[derive(Debug, Serialize)]
@@ -162,6 +166,25 @@ fn step_view(heal: &Heal, index: usize, step: &HealStep) -> StepView {
         rendered: step.action.fields(),
         evidence: step.verify.probes.iter().map(Probe::wanted).collect(),
     }
+}
+
+/// Whether each channel takes messages, and what it was not told yet or never will be. Nothing is known yet of one that
+/// was told nothing since the start and has nothing to be told.
+pub fn receivers(told: &BTreeMap<String, Service>, backlogs: &BTreeMap<String, Backlog>) -> Value {
+    let names: BTreeSet<&String> = told.keys().chain(backlogs.keys()).collect();
+    let view = |name: &String| {
+        let backlog = backlogs.get(name).copied().unwrap_or_default();
+        let mut view = json!({ "waiting": backlog.waiting, "dead": backlog.dead });
+        if let Some(known) = told.get(name) {
+            view["up"] = json!(known.up);
+            view["since"] = json!(known.since);
+        }
+        if let Some(known) = told.get(name).filter(|known| !known.up) {
+            view["error"] = json!(known.error);
+        }
+        view
+    };
+    names.into_iter().map(|name| (name.clone(), view(name))).collect::<Map<_, _>>().into()
 }
 
 /// A pause.

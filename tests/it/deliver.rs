@@ -9,9 +9,12 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use autoheal::clock::{Clock, SystemClock};
 use autoheal::domain::Timestamp;
+use autoheal::domain::action::ActionRenderError;
+use autoheal::domain::calm::{Calm, Repeats};
 use autoheal::domain::decide::Policy;
 use autoheal::domain::message::{Audience, Channel, MessageKind};
 use autoheal::domain::rule::HealRequest;
+use autoheal::domain::time_interval::{Period, Schedule, TimeInterval, Times};
 use autoheal::engine::deliver::{Courier, Delivery};
 use autoheal::notify::message::Pages;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
@@ -19,7 +22,7 @@ use autoheal::notify::slack_bot::{SlackBotNotifier, SlackBotSettings};
 use autoheal::notify::{Carriers, Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::sqlite::{Options, SqliteStore};
-use autoheal::store::{OutboxCounts, Outgoing, Store};
+use autoheal::store::{DeadOrder, OutboxCounts, Outgoing, Store};
 use autoheal::tls::ClientTls;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -85,13 +88,21 @@ struct Bench {
 impl Bench {
     fn start(notifiers: impl IntoIterator<Item = (&'static str, Arc<dyn Notifier>)>) -> Self {
         let hand = Arc::<HandClock>::default();
-        Self::start_by(Arc::clone(&hand) as Arc<dyn Clock>, hand, notifiers)
+        Self::start_by(Arc::clone(&hand) as Arc<dyn Clock>, hand, notifiers, BTreeMap::new())
+    }
+
+    /// The channel `on-call/slack` is left alone at times.
+    fn start_calmly(calm: Calm, notifier: Arc<dyn Notifier>) -> Self {
+        let hand = Arc::<HandClock>::default();
+        let calm = BTreeMap::from([("on-call/slack".to_owned(), calm)]);
+        Self::start_by(Arc::clone(&hand) as Arc<dyn Clock>, hand, [("on-call/slack", notifier)], calm)
     }
 
     fn start_by(
         clock: Arc<dyn Clock>,
         hand: Arc<HandClock>,
         notifiers: impl IntoIterator<Item = (&'static str, Arc<dyn Notifier>)>,
+        calm: BTreeMap<String, Calm>,
     ) -> Self {
         let store = Arc::new(SqliteStore::in_memory(Options::default()).unwrap());
         let wake = Arc::new(Notify::new());
@@ -103,10 +114,10 @@ impl Bench {
         let (sender, results) = mpsc::unbounded_channel();
         let courier = Courier::new(
             Arc::clone(&store) as Arc<dyn Store>,
-            Arc::new(ArcSwap::from_pointee(Carriers { notifiers, fallback })),
+            Arc::new(ArcSwap::from_pointee(Carriers { notifiers, fallback, calm })),
             Arc::clone(&clock),
             Arc::clone(&wake),
-            Arc::new(move |channel, told| drop(sender.send((channel.to_owned(), told)))),
+            Arc::new(move |outgoing, told, _| drop(sender.send((outgoing.channel.clone(), told)))),
         );
         let (stop, mut task) = (CancellationToken::new(), JoinSet::new());
         task.spawn(courier.run(stop.clone(), Duration::from_millis(200)));
@@ -295,7 +306,7 @@ async fn five_hundred_heals_at_once_stay_within_slacks_limits_and_leave_the_chan
         tls: ClientTls::default(),
     };
     let slack: Arc<dyn Notifier> = Arc::new(SlackBotNotifier::new(&settings, Pages::default()).unwrap());
-    let mut bench = Bench::start_by(Arc::new(SystemClock), Arc::default(), [("on-call/slack", slack)]);
+    let mut bench = Bench::start_by(Arc::new(SystemClock), Arc::default(), [("on-call/slack", slack)], BTreeMap::new());
     let channel = Channel::new("on-call/slack", Audience::Everything);
     let policy = Policy { receivers: BTreeMap::from([("on-call".to_owned(), vec![channel])]), ..Policy::default() };
     let sightings = (0..500).map(|number| {
@@ -315,5 +326,129 @@ async fn five_hundred_heals_at_once_stay_within_slacks_limits_and_leave_the_chan
         text.split_once(" heals at once").map_or(1, |(count, _)| count.parse::<usize>().unwrap())
     };
     assert_eq!(posted.iter().map(counted).sum::<usize>(), 500, "nobody is left out");
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
+
+impl Bench {
+    /// Waits until everything that is left waits until then.
+    async fn all_wait_until(&self, until: Timestamp) {
+        let waits = async {
+            while self.store.claim_messages(0, self.clock.now()).await.unwrap().1 != Some(until) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waits).await.unwrap();
+    }
+}
+
+/// Takes bundles and tells what was in each delivery.
+struct Bundles(mpsc::UnboundedSender<Vec<Outgoing>>);
+
+#[async_trait]
+impl Notifier for Bundles {
+    async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
+        self.send_bundle(std::slice::from_ref(outgoing)).await
+    }
+
+    async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
+        self.0.send(outgoings.to_vec()).unwrap();
+        Ok("ok".into())
+    }
+}
+
+fn bundles() -> (Arc<dyn Notifier>, mpsc::UnboundedReceiver<Vec<Outgoing>>) {
+    let (sender, seen) = mpsc::unbounded_channel();
+    (Arc::new(Bundles(sender)), seen)
+}
+
+async fn kinds(seen: &mut mpsc::UnboundedReceiver<Vec<Outgoing>>) -> Vec<MessageKind> {
+    let delivery = tokio::time::timeout(PATIENCE, seen.recv()).await.unwrap().unwrap();
+    delivery.iter().map(|outgoing| outgoing.message.kind).collect()
+}
+
+#[tokio::test]
+async fn in_quiet_times_pages_pass_at_once_and_the_rest_comes_together_afterwards() {
+    // The tests' clock begins at 08:00.
+    let times = Some(vec![Times::parse("06:00", "10:00").unwrap()]);
+    let period = Period { times, ..Period::always(jiff::tz::TimeZone::UTC) };
+    let mute = vec![Arc::new(TimeInterval { name: "morning".to_owned(), periods: vec![period] })];
+    let (slack, mut seen) = bundles();
+    let mut bench = Bench::start_calmly(Calm { quiet: Schedule { active: Vec::new(), mute }, repeats: None }, slack);
+    for number in 0..3 {
+        bench.tell(number, &["on-call/slack"], MessageKind::Firing).await;
+    }
+    bench.tell(0, &["on-call/slack"], MessageKind::Resolved).await;
+    let channel = Channel::new("on-call/slack", Audience::Everything);
+    let policy = Policy { receivers: BTreeMap::from([("on-call".to_owned(), vec![channel])]), ..Policy::default() };
+    let error = ActionRenderError::Empty { field: "name".to_owned(), template: "{{ $labels.x }}".to_owned() };
+    let refused = HealRequest { ladder: Err(error), ..request("broken", "web-9") };
+    bench.store.ingest(Arc::new(policy), vec![sighting(alert(9), [refused])], bench.clock.now()).await.unwrap();
+    bench.wake.notify_one();
+    assert_eq!(kinds(&mut seen).await, [MessageKind::Suppressed], "a page passes what waits");
+    bench.result().await;
+    bench.all_wait_until(at(2 * 3600 * 1000)).await;
+    bench.turn_clock(Duration::from_hours(2));
+    let together = kinds(&mut seen).await;
+    assert_eq!((together.len(), together[3]), (4, MessageKind::Resolved), "{together:?}");
+    for _ in 0..4 {
+        assert_eq!(bench.result().await.1, Delivery::Sent);
+    }
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
+
+#[tokio::test]
+async fn repeats_of_one_story_become_one_message_at_the_end_of_the_window() {
+    let repeats = Some(Repeats { after: 2, within: Duration::from_hours(1) });
+    let (slack, mut seen) = bundles();
+    let mut bench = Bench::start_calmly(Calm { repeats, ..Calm::default() }, slack);
+    for round in 0..5 {
+        bench.tell(1, &["on-call/slack"], MessageKind::Firing).await;
+        bench.turn_clock(Duration::from_mins(1));
+        bench.tell(1, &["on-call/slack"], MessageKind::Resolved).await;
+        if round < 2 {
+            assert_eq!(kinds(&mut seen).await, [MessageKind::Firing]);
+            assert_eq!(kinds(&mut seen).await, [MessageKind::Resolved]);
+            bench.result().await;
+            bench.result().await;
+        } else {
+            bench.all_wait_until(at(3600 * 1000)).await;
+        }
+        bench.turn_clock(Duration::from_mins(7));
+    }
+    // Only what was kept for later is still there.
+    bench.turn_clock(Duration::from_mins(20));
+    let together = kinds(&mut seen).await;
+    assert_eq!(together.len(), 6, "three times, told together: {together:?}");
+    for _ in 0..6 {
+        assert_eq!(bench.result().await.1, Delivery::Sent);
+    }
+    assert_eq!(bench.end().await, OutboxCounts::default());
+}
+
+#[tokio::test]
+async fn a_dead_letter_waits_for_somebody_who_sends_it_again_or_discards_it() {
+    let never = || Err(NotifyError::Permanent { error: "no_service".to_owned() });
+    let (slack, mut seen) = told(vec![never(), never()]);
+    let mut bench = Bench::start([("on-call/slack", slack)]);
+    for number in 0..2 {
+        bench.tell(number, &["on-call/slack"], MessageKind::Firing).await;
+        assert_eq!(bench.result().await.1, Delivery::Dead);
+    }
+    let letters = bench.store.dead_letters(10).await.unwrap();
+    let first = next(&mut seen).await;
+    assert_eq!((letters.len(), letters[0].id, letters[0].heal), (2, first.id, first.message.heal.id));
+    assert_eq!((letters[0].event.as_str(), letters[0].tries, letters[0].error.as_str()), ("firing", 1, "no_service"));
+    let backlog = bench.store.backlogs().await.unwrap();
+    assert_eq!(backlog["on-call/slack"], OutboxCounts { waiting: 0, dead: 2 });
+
+    // A day later: an old letter that is sent again is not given up at once.
+    bench.turn_clock(Duration::from_hours(48));
+    let settle = |id, order| bench.store.settle_dead_letters(id, order, bench.clock.now());
+    assert_eq!(settle(Some(Uuid::nil()), DeadOrder::Retry).await.unwrap(), 0);
+    assert_eq!(settle(Some(letters[0].id), DeadOrder::Retry).await.unwrap(), 1);
+    assert_eq!(settle(None, DeadOrder::Discard).await.unwrap(), 1);
+    bench.wake.notify_one();
+    assert_eq!(bench.result().await.1, Delivery::Sent);
+    assert_eq!(bench.store.dead_letters(10).await.unwrap(), []);
     assert_eq!(bench.end().await, OutboxCounts::default());
 }

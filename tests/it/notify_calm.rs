@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::daemon::{Daemon, Home, alert, delivery, eventually};
 use crate::support::office::Office;
+use crate::support::slack::Answer;
 use crate::support::smtp::header;
 
 /// Its action cannot be rendered for an alert without the label, so that a human is called at once.
@@ -63,4 +64,58 @@ fn who_was_mailed_that_a_human_is_needed_is_mailed_in_the_same_thread_that_it_is
         "{thread}"
     );
     assert_eq!(chat.len(), 2, "{chat:#?}");
+}
+
+#[test]
+fn a_receiver_that_takes_nothing_is_shown_and_its_messages_wait_for_somebody_to_send_them_again() {
+    let office = Office::with([Answer::say(404, "no_service")], &[]);
+    let config = office.receivers().split("  email:").next().unwrap().to_owned() + "defaultReceivers: [on-call]\n";
+    let home = Home::new(&config, RULES);
+    home.secrets(&Office::secrets());
+    let daemon = home.start();
+    let says = |arguments: &[&str]| {
+        let url = daemon.url("");
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_autoheal"))
+            .args(arguments)
+            .env_clear()
+            .env("AUTOHEAL_URL", url)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (command.status.code(), text(command.stdout) + &text(command.stderr))
+    };
+    assert_eq!(says(&["notify", "dead", "list"]), (Some(0), "no message was given up\n".to_owned()));
+    tells(&daemon, "firing", "a");
+    let receiver = || daemon.json("/api/v1/status")["receivers"]["on-call/slack"].clone();
+    eventually("the message is given up", || receiver()["dead"] == 1);
+    let shown = receiver();
+    assert_eq!(
+        (&shown["up"], shown["error"].as_str().unwrap().contains("no_service")),
+        (&json!(false), true),
+        "{shown}"
+    );
+    assert!(daemon.text("/metrics").contains("autoheal_receiver_up{channel=\"on-call/slack\"} 0"));
+    assert!(daemon.text("/").contains("Receiver on-call/slack fails"), "{}", daemon.text("/"));
+    let (_, status) = says(&["status"]);
+    assert!(
+        status.contains("RECEIVER on-call/slack FAILS") && status.contains("autoheal notify dead list"),
+        "{status}"
+    );
+
+    let (code, list) = says(&["notify", "dead", "list"]);
+    assert!(
+        code == Some(0) && list.contains("on-call/slack  suppressed  restart") && list.contains("no_service"),
+        "{list}"
+    );
+    let (code, told) = says(&["notify", "dead", "discard", "00000000-0000-0000-0000-000000000000"]);
+    assert!(code == Some(1) && told.contains("no message that was given up has this id"), "{told}");
+    assert_eq!(says(&["notify", "dead", "retry"]).0, Some(2), "nothing is meant by nothing");
+    assert_eq!(daemon.request("POST", "/api/v1/dead-letters/retry").body("{}").send().unwrap().status(), 400);
+    let (code, told) = says(&["notify", "dead", "retry", "--all"]);
+    assert_eq!((code, told.starts_with("1 to be sent again")), (Some(0), true), "{told}");
+    eventually("it arrives", || receiver()["up"] == true);
+    assert_eq!(daemon.json("/api/v1/dead-letters"), json!({"deadLetters": []}));
+    assert!(daemon.text("/metrics").contains("autoheal_receiver_up{channel=\"on-call/slack\"} 1"));
+    drop(daemon);
+    assert_eq!(office.close().1.len(), 2);
 }

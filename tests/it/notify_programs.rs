@@ -143,10 +143,20 @@ fn a_real_alertmanager_fires_while_a_human_is_needed_and_no_longer() {
     assert!(alert["annotations"]["summary"].as_str().unwrap().starts_with("A human is needed"), "{alert}");
     assert_eq!(alert["annotations"]["runbook_url"], "https://wiki.example.com/service-down");
 
-    let mut over = after(&called, MessageKind::Healed, receipt.memory);
+    // A human is still needed: it must not expire meanwhile.
+    let ends = alert["endsAt"].as_str().unwrap().to_owned();
+    let mut still = after(&called, MessageKind::Reminder, receipt.memory.clone());
+    still.message.at = called.message.at + Duration::from_hours(1);
+    assert_eq!(wait(notifier.send(&still)).unwrap().said, "200: AutohealNeedsHuman fires");
+    eventually("it lasts longer", || firing()[0]["endsAt"].as_str() > Some(ends.as_str()));
+
+    let mut over = after(&called, MessageKind::Over, receipt.memory);
     over.message.at = autoheal::clock::SystemClock.now();
-    assert_eq!(wait(notifier.send(&over)).unwrap().said, "200: AutohealNeedsHuman resolves");
+    let receipt = wait(notifier.send(&over)).unwrap();
+    assert_eq!(receipt.said, "200: AutohealNeedsHuman resolves");
     eventually("the alert is over", || firing().is_empty());
+    let again = wait(notifier.send(&after(&over, MessageKind::Over, receipt.memory))).unwrap();
+    assert!(again.said.starts_with("nobody was called"), "{again:?}");
 }
 
 #[tokio::test]
@@ -171,6 +181,9 @@ async fn a_dashboard_shows_from_when_to_when_autoheal_was_at_work() {
     let mut ended = after(&started, MessageKind::Healed, receipt.memory);
     ended.message.at = now() + Duration::from_secs(42);
     assert_eq!(notifier.send(&ended).await.unwrap().said, "annotation 7");
+    for kind in [MessageKind::Reminder, MessageKind::Over] {
+        notifier.send(&after(&ended, kind, None)).await.unwrap();
+    }
     started.message.heal.first_attempt_at = None;
     notifier.send(&after(&started, MessageKind::Recovered, None)).await.unwrap();
 

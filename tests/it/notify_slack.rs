@@ -136,6 +136,7 @@ fn a_machine_without_authorities_gets_a_clear_error_and_only_where_it_matters() 
             name: "on-call".to_owned(),
             events: None,
             remind: None,
+            calm: autoheal::domain::calm::Calm::default(),
             integrations: vec![NotifierSettings::Slack(settings(url))],
         };
         assert!(build(&[receiver("http://127.0.0.1:1/services/x")], &Pages::default(), &clock).is_ok());

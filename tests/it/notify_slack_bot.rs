@@ -228,7 +228,8 @@ async fn many_beginnings_become_one_message_that_counts_them() {
     let bundle: Vec<_> = (0..40)
         .map(|number| {
             let mut outgoing = if number < 30 { started() } else { exhausted("on-call/slack", "<!channel>") };
-            outgoing.message.heal = Heal { id: HealId(Uuid::now_v7()), ..outgoing.message.heal };
+            let target = autoheal::domain::action::Target::new(format!("docker:local/name/web-{number}"));
+            outgoing.message.heal = Heal { id: HealId(Uuid::now_v7()), target, ..outgoing.message.heal };
             outgoing.message.heal.phase = Phase::Ended { outcome: Outcome::Exhausted, at: now() };
             outgoing
         })

@@ -424,6 +424,7 @@ macro_rules! every_promise_but_durability {
             there_are_never_too_many_pauses
             a_watchdog_looks_at_attempts_that_nobody_ends
             a_claim_lapses_and_results_stay
+            a_page_passes_what_is_held_and_what_is_held_comes_back_with_its_age_anew
             heals_are_listed_newest_first_and_counted
             what_is_old_is_forgotten_and_nothing_else
             $($more)*

@@ -63,6 +63,8 @@ pub struct Lane {
     failing: BTreeMap<Uuid, Failing>,
     /// Failures since the last success.
     failures: u32,
+    /// After a bundle: until when further stories gather.
+    gather_until: Option<Timestamp>,
     /// Nothing is sent before.
     paused_until: Option<Timestamp>,
     /// When everything sent so far would have been sent had it been spread evenly; how far that is ahead of the clock
@@ -93,18 +95,30 @@ impl Lane {
             return None;
         }
         self.failing.retain(|_, failing| failing.until > now);
-        let begins = |(_, outgoing): &(&Age, &Outgoing)| outgoing.memory.is_none();
+        let gathers = self.gather_until.is_some_and(|until| until > now);
+        let has_gathered = self.gather_until.take_if(|until| *until <= now).is_some();
+        let begins = |(_, outgoing): &(&Age, &Outgoing)| outgoing.memory.is_none() && !gathers;
         let bundle: Vec<_> = self.waiting.iter().filter(begins).map(|(age, _)| *age).collect();
+        // What was kept for later goes together, however few these are.
+        let held = |entry: &(&Age, &Outgoing)| entry.1.held && begins(entry);
+        let held: Vec<_> = self.waiting.iter().filter(held).map(|(age, _)| *age).collect();
         let failures = |id| self.failing.get(&id).map_or(0, |failing| failing.failures);
-        let (ages, failures) = if bundle.len() >= self.pace.bundle_from {
-            let most = bundle.iter().map(|(_, id)| failures(*id)).max();
-            (bundle, most.unwrap_or_default())
+        let is_crowd = bundle.len() >= self.pace.bundle_from || has_gathered && bundle.len() > 1;
+        let together = if is_crowd { bundle } else { held };
+        let (ages, failures) = if together.len() > 1 {
+            let most = together.iter().map(|(_, id)| failures(*id)).max();
+            (together, most.unwrap_or_default())
         } else {
-            let (failures, age) = self.waiting.keys().map(|age| (failures(age.1), *age)).min()?;
+            let may_go = |(_, outgoing): &(&Age, &Outgoing)| outgoing.memory.is_some() || !gathers;
+            let next = self.waiting.iter().filter(may_go).map(|(age, _)| (failures(age.1), *age)).min();
+            let (failures, age) = next?;
             (vec![age], failures)
         };
         let outgoings: Vec<_> = ages.iter().filter_map(|age| self.waiting.remove(age)).collect();
         self.busy = outgoings.iter().map(|outgoing| outgoing.id).collect();
+        if is_crowd {
+            self.gather_until = Some(now + self.pace.gather);
+        }
         self.spread_until = Some(self.spread_until.map_or(now, |at| at.max(now)) + self.pace.gap);
         Some(Next { outgoings, failures: failures.max(self.failures) })
     }
@@ -122,6 +136,7 @@ impl Lane {
                     self.paused_until = None;
                 }
                 DeliveryResult::Dead { .. } => self.paused_until = pause.map(|pause| now + pause),
+                DeliveryResult::Held { .. } => {}
                 DeliveryResult::Retry { at, .. } => {
                     failed.get_or_insert(outgoing.id);
                     let failures = earlier.map_or(0, |failing| failing.failures).saturating_add(1);
@@ -151,7 +166,9 @@ impl Lane {
 
     /// When a paused lane with something to send goes on.
     pub fn resumes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.free_at().filter(|at| *at > now && !self.waiting.is_empty() && self.busy.is_empty())
+        let gathered = self.gather_until.filter(|_| self.waiting.values().all(|outgoing| outgoing.memory.is_none()));
+        let next = self.free_at().max(gathered);
+        next.filter(|at| *at > now && !self.waiting.is_empty() && self.busy.is_empty())
     }
 
     /// Whether nothing would be lost by forgetting the lane.
@@ -162,6 +179,7 @@ impl Lane {
             && self.failing.is_empty()
             && is_over(self.paused_until)
             && is_over(self.spread_until)
+            && is_over(self.gather_until)
     }
 }
 

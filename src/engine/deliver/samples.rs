@@ -49,6 +49,8 @@ pub fn outgoing(id: u128, heal: u128) -> Outgoing {
         message: Message { kind: MessageKind::Firing, at: at(0), heal },
         tries: 0,
         created_at: at(0),
+        since: at(0),
+        held: false,
         memory: None,
     }
 }

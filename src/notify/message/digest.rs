@@ -1,17 +1,25 @@
-//! Many heals in one message: when a storm begins, or ends, more stories at once than anybody would read one by one.
+//! Many heals in one message: when a storm begins, or ends, more stories at once than anybody would read one by one; and
+//! what waited for the end of quiet times, or repeated itself. Of each heal its latest news counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::blocks::join;
 use super::slack::{colour, escape};
 use super::text::line;
-use super::{Pages, Tone, tone, trouble};
+use super::{Pages, Tone, rounded, tone, trouble};
+use crate::domain::heal::HealId;
 use crate::domain::message::{Message, MessageKind};
+use crate::domain::{Timestamp, elapsed};
 
 /// Targets named per group.
 const MAX_NAMED: usize = 8;
+/// What happens within this is called at once.
+const AT_ONCE: Duration = Duration::from_mins(5);
+/// Longest text of a mail in bytes.
+const MAX_MAIL: usize = 24 * 1024;
 /// Longest text for a chat in bytes.
 const MAX_TEXT: usize = 3800;
 
@@ -66,8 +74,17 @@ impl Digest {
     /// Puts messages together.
     #[must_use]
     pub fn of(messages: &[&Message], pages: &Pages) -> Self {
-        let mut kinds: BTreeMap<(u8, &str), Group<'_>> = BTreeMap::new();
+        let mut latest: BTreeMap<HealId, &Message> = BTreeMap::new();
         for message in messages {
+            let known = latest.entry(message.heal.id).or_insert(message);
+            if message.at >= known.at {
+                *known = message;
+            }
+        }
+        let times = || messages.iter().map(|message| message.at);
+        let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
+        let mut kinds: BTreeMap<(u8, &str), Group<'_>> = BTreeMap::new();
+        for message in latest.values().copied() {
             let group = kinds.entry((rank(message.kind), message.kind.as_str()));
             let Group { rules, .. } = group.or_insert_with(|| Group { kind: message.kind, rules: BTreeMap::new() });
             rules.entry(message.heal.rule.as_str()).or_default().push(message);
@@ -79,19 +96,41 @@ impl Digest {
             counts.push(format!("{count} {}", words(*kind)));
             for (rule, members) in rules {
                 lines.push(format!("{} × {} — rule {}", members.len(), words(*kind), line(rule, 60)));
-                lines.extend(members.iter().take(MAX_NAMED).map(|message| member(message)));
-                if members.len() > MAX_NAMED {
-                    lines.push(format!("  and {} more", members.len() - MAX_NAMED));
+                let targets = by_target(members);
+                lines.extend(targets.iter().take(MAX_NAMED).map(|heals| member(heals)));
+                if targets.len() > MAX_NAMED {
+                    lines.push(format!("  and {} more", targets.len() - MAX_NAMED));
                 }
             }
         }
         lines.extend(pages.heals().map(|all| format!("All heals: {all}")));
         let worst = kinds.values().next().map_or(Tone::Good, |group| tone(group.kind));
         Self {
-            subject: line(&format!("{} heals at once: {}", messages.len(), counts.join(", ")), 250),
+            subject: line(&format!("{} heals {}: {}", latest.len(), when(first, last), counts.join(", ")), 250),
             tone: worst,
             lines,
         }
+    }
+
+    /// As plain text.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        format!("{}\n\n{}\n\nSent by autoheal\n", self.subject, join(&self.lines, MAX_MAIL))
+    }
+
+    /// As HTML that reads well on a phone and in dark mode, without anything from elsewhere.
+    #[must_use]
+    pub fn html(&self) -> String {
+        let escape =
+            |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        format!(
+            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>{subject}</title></head>\
+             <body style=\"font-family:sans-serif;max-width:600px;margin:0 auto;padding:8px\"><h1 style=\"font-size:1.1em\">{subject}</h1>\
+             <div style=\"white-space:pre-wrap;overflow-wrap:anywhere\">{}</div><p style=\"opacity:.7\">Sent by autoheal</p></body></html>",
+            escape(&join(&self.lines, MAX_MAIL)),
+            subject = escape(&self.subject),
+        )
     }
 
     /// As Slack takes it, by a webhook or a bot.
@@ -112,10 +151,32 @@ impl Digest {
     }
 }
 
-fn member(message: &Message) -> String {
+/// When they happened.
+fn when(first: Timestamp, last: Timestamp) -> String {
+    if elapsed(first, last) < AT_ONCE { "at once".to_owned() } else { format!("within {}", rounded(first, last)) }
+}
+
+/// The heals of each target, in the order in which targets come up; of each target the latest heal first.
+fn by_target<'m>(members: &[&'m Message]) -> Vec<Vec<&'m Message>> {
+    let mut targets: Vec<Vec<&Message>> = Vec::new();
+    for message in members {
+        match targets.iter_mut().find(|heals| heals[0].heal.target == message.heal.target) {
+            Some(heals) => heals.insert(0, message),
+            None => targets.push(vec![message]),
+        }
+    }
+    targets
+}
+
+fn member(heals: &[&Message]) -> String {
+    let Some(message) = heals.first() else { return String::new() };
     let heal = &message.heal;
+    let times = match heals.len() {
+        1 => String::new(),
+        times => format!(" ({times} times, last at {})", message.at),
+    };
     format!(
-        "  {} on {}: {}",
+        "  {} on {}{times}: {}",
         line(trouble(heal), 60),
         line(heal.target.as_str(), 80),
         line(&heal.reason.to_string(), 120)

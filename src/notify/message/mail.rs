@@ -5,8 +5,11 @@ use std::time::SystemTime;
 use lettre::Message as Mail;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use uuid::Uuid;
 
+use super::digest::Digest;
 use super::{Pages, html, plain, subject};
+use crate::domain::Timestamp;
 use crate::store::Outgoing;
 
 /// Headers that every mail carries: who answers mails by itself must not answer these, and Mailgun must not replace
@@ -38,6 +41,24 @@ impl Headers {
             list_id: format!("autoheal <autoheal.{domain}>"),
         }
     }
+
+    /// The headers of one mail for many messages: it belongs to no heal's thread.
+    #[must_use]
+    pub fn of_bundle(outgoings: &[Outgoing], from: &Mailbox) -> Self {
+        let id = bundle_id(outgoings);
+        let domain = Some(from.email.domain()).filter(|domain| domain.is_ascii()).unwrap_or("autoheal.invalid");
+        Self {
+            message_id: format!("<{id}@{domain}>"),
+            thread: format!("<digest-{id}@{domain}>"),
+            list_id: format!("autoheal <autoheal.{domain}>"),
+        }
+    }
+}
+
+/// The identity of one mail for many messages: the same at every try with the same messages.
+#[must_use]
+pub fn bundle_id(outgoings: &[Outgoing]) -> Uuid {
+    Uuid::from_u128(outgoings.iter().fold(0, |id: u128, outgoing| id.rotate_left(1) ^ outgoing.id.as_u128()))
 }
 
 /// Composes the mail as it goes over the wire.
@@ -51,11 +72,46 @@ pub fn compose(
     pages: &Pages,
 ) -> Result<Vec<u8>, lettre::error::Error> {
     let message = &outgoing.message;
-    let headers = Headers::of(outgoing, from);
+    let text =
+        Text { subject: subject(message), plain: plain::render(message, pages), html: html::render(message, pages) };
+    put_together(Headers::of(outgoing, from), text, message.at, from, to)
+}
+
+/// What a mail says.
+struct Text {
+    subject: String,
+    plain: String,
+    html: String,
+}
+
+/// Composes one mail for many messages.
+///
+/// # Errors
+/// As [`compose`].
+pub fn compose_bundle(
+    outgoings: &[Outgoing],
+    from: &Mailbox,
+    to: &[Mailbox],
+    pages: &Pages,
+) -> Result<Vec<u8>, lettre::error::Error> {
+    let messages: Vec<_> = outgoings.iter().map(|outgoing| &outgoing.message).collect();
+    let at = messages.iter().map(|message| message.at).max().unwrap_or_default();
+    let digest = Digest::of(&messages, pages);
+    let text = Text { plain: digest.plain(), html: digest.html(), subject: digest.subject };
+    put_together(Headers::of_bundle(outgoings, from), text, at, from, to)
+}
+
+fn put_together(
+    headers: Headers,
+    text: Text,
+    at: Timestamp,
+    from: &Mailbox,
+    to: &[Mailbox],
+) -> Result<Vec<u8>, lettre::error::Error> {
     let mut builder = Mail::builder()
         .from(from.clone())
-        .subject(subject(message))
-        .date(SystemTime::from(message.at).max(SystemTime::UNIX_EPOCH))
+        .subject(text.subject)
+        .date(SystemTime::from(at).max(SystemTime::UNIX_EPOCH))
         .message_id(Some(headers.message_id))
         .in_reply_to(headers.thread.clone())
         .references(headers.thread);
@@ -65,7 +121,6 @@ pub fn compose(
     for mailbox in to {
         builder = builder.to(mailbox.clone());
     }
-    let mail = builder
-        .multipart(MultiPart::alternative_plain_html(plain::render(message, pages), html::render(message, pages)))?;
+    let mail = builder.multipart(MultiPart::alternative_plain_html(text.plain, text.html))?;
     Ok(mail.formatted())
 }

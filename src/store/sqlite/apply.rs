@@ -141,7 +141,8 @@ impl Session {
         let doc = encode(&MessageDoc { kind: message.kind, at: now, heal })?;
         for channel in &message.channels {
             self.execute(
-                "INSERT INTO outbox (id, heal, channel, kind, doc, created_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                "INSERT INTO outbox (id, heal, channel, kind, doc, created_at, due_at, since)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6)",
                 params![
                     id_text(self.fresh_id(now)),
                     id_text(heal.id.0),

@@ -38,8 +38,8 @@ use self::queue::{Queue, Share};
 use self::session::Session;
 use self::stats::Counters;
 use super::{
-    Advanced, DecideFn, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, ReportQuery, Sighting,
-    Store, StoreError,
+    Advanced, Backlog, DeadLetter, DeadOrder, DecideFn, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts,
+    Outgoing, ReportQuery, Sighting, Store, StoreError,
 };
 use crate::domain::Timestamp;
 use crate::domain::alert::AlertStatus;
@@ -240,6 +240,18 @@ impl Store for SqliteStore {
 
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
         self.read(|session| session.outbox_counts()).await
+    }
+
+    async fn backlogs(&self) -> Result<BTreeMap<String, Backlog>, StoreError> {
+        self.read(|session| session.backlogs()).await
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(move |session| session.dead_letters(limit)).await
+    }
+
+    async fn settle_dead_letters(&self, id: Option<Uuid>, order: DeadOrder, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |session| session.settle_dead_letters(id, order, now)).await
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -1,5 +1,6 @@
 //! The outbox: messages wait here from their commit until they are delivered or given up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,16 +9,18 @@ use uuid::Uuid;
 
 use super::apply::{id_text, later};
 use super::session::{Session, encode, millis, millis_up, timestamp, unreadable};
-use crate::store::{DeliveryResult, OutboxCounts, Outgoing, StoreError};
+use crate::domain::heal::HealId;
+use crate::store::{Backlog, DeadLetter, DeadOrder, DeliveryResult, OutboxCounts, Outgoing, StoreError};
 
 /// How long a message belongs to whoever claimed it.
 const CLAIM: Duration = Duration::from_mins(1);
 
-/// A message that waits while no earlier one of its heal waits for the same channel. `status <> 'sent'` follows from the
+/// A message that waits while no earlier one of its heal waits for the same channel, but for one that was held: a page
+/// passes it. `status <> 'sent'` follows from the
 /// first condition, but only said so can `SQLite` use the partial index.
 const NEXT_OF_ITS_STORY: &str = "status = 'waiting' AND status <> 'sent' AND NOT EXISTS (
     SELECT 1 FROM outbox AS earlier WHERE earlier.heal = outbox.heal AND earlier.channel = outbox.channel
-        AND earlier.id < outbox.id AND earlier.status = 'waiting')";
+        AND earlier.id < outbox.id AND earlier.status = 'waiting' AND earlier.held = 0)";
 
 impl Session {
     /// Claims messages that are due, those longest due first, and answers them in the order they were committed.
@@ -57,7 +60,7 @@ impl Session {
         now: Timestamp,
     ) -> Result<Vec<(String, Result<Outgoing, StoreError>)>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT id, channel, doc, tries, created_at,
+            "SELECT id, channel, doc, tries, created_at, since, held,
                     (SELECT doc FROM memory WHERE memory.heal = outbox.heal AND memory.channel = outbox.channel)
              FROM outbox WHERE {NEXT_OF_ITS_STORY} AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2",
         ))?;
@@ -65,7 +68,8 @@ impl Session {
         let mut due = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, channel, doc): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (tries, created_at, memory): (u32, i64, Option<String>) = (row.get(3)?, row.get(4)?, row.get(5)?);
+            let (tries, created_at, memory): (u32, i64, Option<String>) = (row.get(3)?, row.get(4)?, row.get(7)?);
+            let (since, held): (i64, bool) = (row.get(5)?, row.get(6)?);
             let read = || {
                 Ok(Outgoing {
                     id: Uuid::parse_str(&id).map_err(|error| unreadable("message's identity", &error))?,
@@ -73,6 +77,8 @@ impl Session {
                     message: serde_json::from_str(&doc).map_err(|error| unreadable("message", &error))?,
                     tries,
                     created_at: timestamp(created_at)?,
+                    since: timestamp(since)?,
+                    held,
                     memory: memory
                         .map(|doc| serde_json::from_str(&doc))
                         .transpose()
@@ -115,6 +121,12 @@ impl Session {
                 "UPDATE outbox SET due_at = ?2, claimed_by = NULL, last_error = ?3 WHERE id = ?1 AND status = 'waiting'",
                 params![id, millis_up(*at), error],
             )?,
+            // It was not tried.
+            DeliveryResult::Held { until } => self.execute(
+                "UPDATE outbox SET due_at = ?2, since = ?2, held = 1, claimed_by = NULL, tries = MAX(tries - 1, 0)
+                 WHERE id = ?1 AND status = 'waiting'",
+                params![id, millis_up(*until)],
+            )?,
             DeliveryResult::Dead { error, forward_to } => {
                 let dead = self.execute(
                     "UPDATE outbox SET status = 'dead', last_error = ?2 WHERE id = ?1 AND status = 'waiting'",
@@ -123,8 +135,8 @@ impl Session {
                 // With the same stroke, so that a message that nobody takes is never without somebody who is told.
                 for channel in forward_to.iter().filter(|_| dead > 0) {
                     self.execute(
-                        "INSERT INTO outbox (id, heal, channel, kind, doc, created_at, due_at)
-                         SELECT ?2, heal, ?3, kind, doc, ?4, ?4 FROM outbox WHERE id = ?1",
+                        "INSERT INTO outbox (id, heal, channel, kind, doc, created_at, due_at, since)
+                         SELECT ?2, heal, ?3, kind, doc, ?4, ?4, ?4 FROM outbox WHERE id = ?1",
                         params![id, id_text(self.fresh_id(now)), channel, millis(now)],
                     )?;
                 }
@@ -143,6 +155,71 @@ impl Session {
             params![millis(now), id_text(self.owner)],
         )?;
         Ok(())
+    }
+
+    /// What was given up, oldest first.
+    pub(super) fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT outbox.id, channel, kind, outbox.heal, rule, target, outbox.created_at, tries, last_error
+             FROM outbox JOIN heal ON heal.id = outbox.heal
+             WHERE status = 'dead' AND status <> 'sent' ORDER BY outbox.id LIMIT ?1",
+        )?;
+        let mut rows = statement.query([limit])?;
+        let mut letters = Vec::new();
+        let id = |text: String| Uuid::parse_str(&text).map_err(|error| unreadable("message's identity", &error));
+        while let Some(row) = rows.next()? {
+            letters.push(DeadLetter {
+                id: id(row.get(0)?)?,
+                channel: row.get(1)?,
+                event: row.get(2)?,
+                heal: HealId(id(row.get(3)?)?),
+                rule: row.get(4)?,
+                target: row.get(5)?,
+                created_at: timestamp(row.get(6)?)?,
+                tries: row.get(7)?,
+                error: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+            });
+        }
+        Ok(letters)
+    }
+
+    /// Does as somebody says with one dead letter, or with all of them; answers with how many.
+    pub(super) fn settle_dead_letters(
+        &self,
+        id: Option<Uuid>,
+        order: DeadOrder,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let count = self.execute(
+            match order {
+                DeadOrder::Retry => {
+                    "UPDATE outbox SET status = 'waiting', due_at = ?2, since = ?2, tries = 0, claimed_by = NULL
+                     WHERE status = 'dead' AND status <> 'sent' AND (?1 IS NULL OR id = ?1)"
+                }
+                DeadOrder::Discard => {
+                    "UPDATE outbox SET status = 'discarded', due_at = ?2
+                     WHERE status = 'dead' AND status <> 'sent' AND (?1 IS NULL OR id = ?1)"
+                }
+            },
+            params![id.map(id_text), millis(now)],
+        )?;
+        Ok(count as u64)
+    }
+
+    /// What waits and what was given up, channel by channel.
+    pub(super) fn backlogs(&self) -> Result<BTreeMap<String, Backlog>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT channel, COUNT(*) FILTER (WHERE status = 'waiting'), COUNT(*) FILTER (WHERE status = 'dead')
+             FROM outbox WHERE status <> 'sent' GROUP BY channel",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut backlogs = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (waiting, dead): (i64, i64) = (row.get(1)?, row.get(2)?);
+            let backlog = Backlog { waiting: waiting.unsigned_abs(), dead: dead.unsigned_abs() };
+            backlogs.insert(row.get(0)?, backlog);
+        }
+        Ok(backlogs)
     }
 
     /// Counts what has not been delivered.

@@ -1,5 +1,6 @@
 //! `/`: what is open, what was, the rules, and whether anything is paused; `/pause`: the stop switch.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use http::StatusCode;
@@ -10,7 +11,7 @@ use super::trouble;
 use crate::domain::heal::{Heal, HealId};
 use crate::domain::pause::Pause;
 use crate::domain::rule::HealRule;
-use crate::store::{HealQuery, StoreError};
+use crate::store::{Backlog, HealQuery, StoreError};
 use crate::token::{Caller, Scope};
 use crate::web::WebState;
 
@@ -24,6 +25,8 @@ struct Known {
     past: Vec<Heal>,
     older: Option<HealId>,
     pauses: Vec<Pause>,
+    /// What each channel was not told.
+    backlogs: BTreeMap<String, Backlog>,
 }
 
 /// `/`, with the history before `before`.
@@ -47,7 +50,8 @@ async fn known(state: &WebState, before: Option<HealId>) -> Result<Known, StoreE
     let recent = store.heals(HealQuery { before, limit: SHOWN, ..HealQuery::default() }).await?;
     let older = (recent.len() == SHOWN as usize).then(|| recent.last().map(|heal| heal.id)).flatten();
     let past = recent.into_iter().filter(|heal| heal.outcome().is_some()).collect();
-    Ok(Known { open, past, older, pauses: store.pauses(state.now()).await? })
+    let (pauses, backlogs) = (store.pauses(state.now()).await?, store.backlogs().await?);
+    Ok(Known { open, past, older, pauses, backlogs })
 }
 
 fn body(state: &WebState, caller: &Caller, known: &Known) -> String {
@@ -73,6 +77,7 @@ fn body(state: &WebState, caller: &Caller, known: &Known) -> String {
             "<p class=\"card bad\"><b>Anybody on the network can deliver alerts:</b> set <code>web.tokens</code>.</p>",
         );
     }
+    failing(&mut html, state, &known.backlogs);
     known.pauses.iter().for_each(|pause| self::pause(&mut html, caller, pause));
     if caller.may(Scope::Admin) {
         html.push_str("<p><a href=\"pause\">Pause…</a></p>");
@@ -101,6 +106,29 @@ fn body(state: &WebState, caller: &Caller, known: &Known) -> String {
         );
     }
     html
+}
+
+/// Receivers that do not take what they are told, and messages that were given up.
+fn failing(html: &mut String, state: &WebState, backlogs: &BTreeMap<String, Backlog>) {
+    let told = state.parts().metrics.receivers();
+    for (channel, known) in told.iter().filter(|(_, known)| !known.up) {
+        let _ = write!(
+            html,
+            "<p class=\"card bad\"><b>Receiver {} fails</b> since {}: {}</p>",
+            Text(channel),
+            known.since,
+            Text(&known.error)
+        );
+    }
+    for (channel, backlog) in backlogs.iter().filter(|(_, backlog)| backlog.dead > 0) {
+        let _ = write!(
+            html,
+            "<p class=\"card bad\"><b>{} messages for {} were given up:</b> <code>autoheal notify dead list</code>, then \
+             <code>retry</code> or <code>discard</code>.</p>",
+            backlog.dead,
+            Text(channel)
+        );
+    }
 }
 
 /// Rules of one page.

@@ -267,3 +267,51 @@ fn who_is_reminded_how_often_is_said_for_all_or_for_one() {
       |                   ^^ expected 1m or more, or 0 for never
     ");
 }
+
+#[test]
+fn people_are_left_alone_in_quiet_times_that_any_file_names_and_repeats_become_a_digest() {
+    let receivers = "receivers:
+- {name: chat, quietTimes: [night], digest: {after: 2, within: 30m}, slack: {webhookUrl: 'https://hooks.slack.com/services/x'}, alertmanager: {address: 'http://alertmanager:9093'}}
+- {name: mail, slack: {webhookUrl: 'https://hooks.slack.com/services/x'}}
+";
+    let night = "timeIntervals: [{name: night, timeIntervals: [{times: [{startTime: '00:00', endTime: '07:00'}]}]}]\nrules: []\n";
+    let text = format!("{receivers}{night}");
+    let (config, _) = load(&[("autoheal.yml", text.as_str())]).unwrap();
+    let calm = autoheal::notify::calm(&config.receivers);
+    let names: Vec<_> = calm.keys().map(String::as_str).collect();
+    assert_eq!(names, ["chat/slack", "mail/slack"], "a program has no sleep");
+    let chat = &calm["chat/slack"];
+    let repeats = chat.repeats.unwrap();
+    assert_eq!((repeats.after, repeats.within.as_secs(), chat.quiet.mute.len()), (2, 1800, 1));
+    let default = calm["mail/slack"].repeats.unwrap();
+    assert_eq!((default.after, default.within.as_secs(), calm["mail/slack"].quiet.mute.len()), (5, 3600, 0));
+    let wrong = "receivers:\n- {name: chat, quietTimes: [nite], digest: {after: 0, within: 1s}}\n";
+    let shown = told(&[("autoheal.yml", format!("{wrong}{night}").as_str())]);
+    assert_snapshot!(shown, @r"
+    error: this receiver reaches nobody
+     --> autoheal.yml:2:3
+      |
+    2 | - {name: chat, quietTimes: [nite], digest: {after: 0, within: 1s}}
+      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ give it a way, such as `slack` or `email`
+
+    error: there is no time interval `nite`
+     --> autoheal.yml:2:29
+      |
+    2 | - {name: chat, quietTimes: [nite], digest: {after: 0, within: 1s}}
+      |                             ^^^^ unknown time interval
+      |
+      = help: known time intervals: night
+
+    error: this number is out of range
+     --> autoheal.yml:2:52
+      |
+    2 | - {name: chat, quietTimes: [nite], digest: {after: 0, within: 1s}}
+      |                                                    ^ expected a whole number from 1 to 1000
+
+    error: this duration is out of range
+     --> autoheal.yml:2:63
+      |
+    2 | - {name: chat, quietTimes: [nite], digest: {after: 0, within: 1s}}
+      |                                                               ^^ expected 1m to 1d
+    ");
+}

@@ -38,6 +38,22 @@ async fn told(store: &Arc<dyn Store>, now: i64) -> Vec<MessageKind> {
     }
 }
 
+pub async fn a_page_passes_what_is_held_and_what_is_held_comes_back_with_its_age_anew(place: &dyn Place) {
+    let store = place.open().await;
+    gives_up(&store, 1).await;
+    let (claimed, _) = store.claim_messages(100, at(3)).await.unwrap();
+    let started: Vec<_> = claimed.iter().filter(|outgoing| outgoing.channel.ends_with("slack")).collect();
+    assert_eq!((started.len(), started[0].message.kind), (1, MessageKind::Started), "the page waits for its turn");
+    let until = at(600 * MINUTE);
+    store.message_result(started[0].id, DeliveryResult::Held { until }, at(3)).await.unwrap();
+    assert_eq!(told(&store, 3).await, [MessageKind::Exhausted]);
+    let (early, next) = store.claim_messages(100, at(600 * MINUTE - 1)).await.unwrap();
+    assert!(early.iter().all(|outgoing| outgoing.channel.ends_with("email")) && next.is_some());
+    let (later, _) = store.claim_messages(100, until).await.unwrap();
+    let held = later.iter().find(|outgoing| outgoing.id == started[0].id).unwrap();
+    assert_eq!((held.held, held.since, held.tries), (true, until, 0), "it was never tried");
+}
+
 pub async fn who_was_called_is_reminded_also_after_a_restart_and_told_when_it_is_over(place: &dyn Place) {
     let store = place.open().await;
     gives_up(&store, 1).await;

@@ -12,8 +12,8 @@ use autoheal::domain::pause::{Pause, PauseId};
 use autoheal::domain::reason::Reason;
 use autoheal::domain::report::Report;
 use autoheal::store::{
-    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, ReportQuery, Sighting, Store,
-    StoreError,
+    Advanced, Backlog, DeadLetter, DeadOrder, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing,
+    ReportQuery, Sighting, Store, StoreError,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -185,6 +185,18 @@ impl Store for FakeStore {
 
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
         Ok(OutboxCounts { waiting: 3, dead: 1 })
+    }
+
+    async fn backlogs(&self) -> Result<BTreeMap<String, Backlog>, StoreError> {
+        Ok(BTreeMap::from([("on-call/slack".to_owned(), OutboxCounts { waiting: 3, dead: 1 })]))
+    }
+
+    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn settle_dead_letters(&self, _: Option<Uuid>, _: DeadOrder, _: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn prune(&self, _: Timestamp) -> Result<u64, StoreError> {

@@ -15,8 +15,8 @@ use autoheal::domain::reason::Reason;
 use autoheal::domain::report::Report;
 use autoheal::store::sqlite::SqliteStore;
 use autoheal::store::{
-    Advanced, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing, ReportQuery, Sighting, Store,
-    StoreError,
+    Advanced, Backlog, DeadLetter, DeadOrder, Decision, DeliveryResult, HealQuery, Instructed, OutboxCounts, Outgoing,
+    ReportQuery, Sighting, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -196,6 +196,18 @@ impl Store for FusedStore {
 
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
         self.inner.outbox_counts().await
+    }
+
+    async fn backlogs(&self) -> Result<BTreeMap<String, Backlog>, StoreError> {
+        self.inner.backlogs().await
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        self.inner.dead_letters(limit).await
+    }
+
+    async fn settle_dead_letters(&self, id: Option<Uuid>, order: DeadOrder, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.settle_dead_letters(id, order, now).await
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -77,6 +77,8 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         message: Message { kind: MessageKind::Exhausted, at: now(), heal },
         tries: 0,
         created_at: now(),
+        since: now(),
+        held: false,
         memory: None,
     }
 }

@@ -151,3 +151,57 @@ fn what_waits_is_bounded_and_a_broken_delivery_frees_the_lane() {
     lane.abandon();
     assert!(lane.push(outgoing(1, 1)), "the abandoned message may come back");
 }
+
+#[test]
+fn five_hundred_stories_over_a_minute_become_few_messages_and_none_is_left_out() {
+    let pace = Pace { gap: Duration::from_millis(1300), burst: 4, bundle_from: 10, gather: Duration::from_secs(10) };
+    let mut lane = Lane::new(pace);
+    let (mut told, mut messages, mut id) = (0, 0, 0);
+    for second in 0..120 {
+        for _ in 0..if second < 60 { 9 } else { 0 } {
+            id += 1;
+            lane.push(outgoing(id, id));
+        }
+        let Some(next) = lane.next(at(second)) else { continue };
+        let sent = |outgoing: &Outgoing| (outgoing.clone(), DeliveryResult::Sent { memory: None });
+        lane.settle(&next.outgoings.iter().map(sent).collect::<Vec<_>>(), None, at(second));
+        told += next.outgoings.len();
+        messages += 1;
+    }
+    assert_eq!(told, 540, "nobody is left out");
+    assert!(messages <= 12, "{messages} messages within a minute");
+}
+
+#[test]
+fn a_story_goes_on_while_new_ones_gather() {
+    let pace = Pace { bundle_from: 2, gather: Duration::from_secs(10), ..Pace::default() };
+    let mut lane = Lane::new(pace);
+    let settle = |lane: &mut Lane, next: &Next, now: i64| {
+        let sent = |outgoing: &Outgoing| (outgoing.clone(), DeliveryResult::Sent { memory: None });
+        lane.settle(&next.outgoings.iter().map(sent).collect::<Vec<_>>(), None, at(now));
+    };
+    lane.push(outgoing(1, 1));
+    lane.push(outgoing(2, 2));
+    let bundle = lane.next(at(0)).unwrap();
+    assert_eq!(bundle.outgoings.len(), 2);
+    settle(&mut lane, &bundle, 0);
+    lane.push(outgoing(3, 3));
+    assert!(lane.next(at(5)).is_none(), "it gathers");
+    assert_eq!((lane.resumes_at(at(5)), lane.is_idle(at(5))), (Some(at(10)), false));
+    let known = Outgoing { memory: Some(serde_json::json!({})), ..outgoing(4, 4) };
+    lane.push(known);
+    let next = lane.next(at(6)).unwrap();
+    assert_eq!(number(&next), 4, "what only edits does not wait");
+    settle(&mut lane, &next, 6);
+    assert_eq!(number(&lane.next(at(10)).unwrap()), 3);
+}
+
+#[test]
+fn what_was_kept_for_later_goes_together() {
+    let mut lane = Lane::default();
+    for id in 1..=3 {
+        lane.push(Outgoing { held: id < 3, ..outgoing(id, id) });
+    }
+    let next = lane.next(at(0)).unwrap();
+    assert_eq!(next.outgoings.iter().map(|outgoing| outgoing.id.as_u128()).collect::<Vec<_>>(), [1, 2]);
+}
