@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::template::{AlertContext, RenderError, Template};
 
-pub use awx::{AwxJob, JobType, check_limit, has_jinja};
+pub use awx::{AwxJob, JobType, check_limit, without_jinja};
 use http::HttpRequest;
 
 pub use container::{ContainerSelector, Deed, RestartContainer};

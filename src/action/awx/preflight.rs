@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::model::{Preflight, Question};
-use crate::domain::action::{AwxJob, has_jinja};
+use crate::domain::action::{AwxJob, without_jinja};
 use crate::domain::alert::Alert;
 
 /// The variable that tells our runs apart.
@@ -194,18 +194,10 @@ fn fit(value: &mut Value, kind: &str) {
     }
 }
 
-/// The alert as the ancestor sends it, as plain data: where a text would open a template of Ansible's, a blank keeps the two
-/// braces apart, because some servers are set up to run what is between them.
+/// The alert as the ancestor sends it, as plain data: where a text would open a template of Ansible's, a blank keeps the
+/// brackets apart, because some servers are set up to run what is between them.
 fn alert_data(alert: &Alert) -> Value {
-    let harmless = |text: &str| {
-        let mut text = text.to_owned();
-        while has_jinja(&text) {
-            for (opening, apart) in [("{{", "{ {"), ("{%", "{ %"), ("{#", "{ #")] {
-                text = text.replace(opening, apart);
-            }
-        }
-        text
-    };
+    let harmless = without_jinja;
     let map = |labels: &crate::domain::alert::Labels| -> Map<String, Value> {
         labels.iter().map(|(name, value)| (harmless(name), Value::String(harmless(value)))).collect()
     };
