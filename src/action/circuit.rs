@@ -38,6 +38,17 @@ pub(super) enum Change {
 }
 
 impl Circuit {
+    /// Whether a request need not even wait for its turn.
+    ///
+    /// # Errors
+    /// What was wrong with the server.
+    pub(super) fn check(&self, now: Timestamp) -> Result<(), String> {
+        match &self.lock().outage {
+            Some(outage) if outage.is_probed || now < outage.retry_at => Err(outage.error.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// Asks for the right to send a request.
     ///
     /// # Errors
@@ -94,6 +105,16 @@ impl Circuit {
         Some(Change::Opened)
     }
 
+    /// It wants to be left alone for this long.
+    pub(super) fn wait(&self, error: &str, pause: Duration, now: Timestamp) -> Option<Change> {
+        let mut state = self.lock();
+        let was_open = state.outage.is_some();
+        let retry_at = state.outage.as_ref().map_or(now, |outage| outage.retry_at).max(now + pause);
+        let error = error.to_owned();
+        state.outage = Some(Outage { error, retry_at, pause: LEFT_ALONE.0, is_probed: false });
+        (!was_open).then_some(Change::Opened)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,5 +168,16 @@ mod tests {
         assert_eq!(circuit.answered(), Some(Change::Closed));
         assert_eq!(circuit.ask(at(18)), Ok(false));
         assert_eq!(circuit.failed("hangs", true, at(19)), Some(Change::Opened), "a hang is enough");
+        assert_eq!((circuit.check(at(20)), circuit.check(at(24))), (Err("hangs".into()), Ok(())));
+    }
+
+    #[test]
+    fn it_stays_open_for_as_long_as_the_server_asks_for() {
+        let circuit = Circuit::default();
+        assert_eq!(circuit.wait("slow down", Duration::from_secs(90), at(0)), Some(Change::Opened));
+        assert_eq!(circuit.wait("slow down", Duration::from_secs(1), at(1)), None, "the longest pause holds");
+        assert_eq!((circuit.check(at(89)), circuit.ask(at(89))), (Err("slow down".into()), Err("slow down".into())));
+        assert_eq!(circuit.ask(at(90)), Ok(true));
+        assert_eq!(circuit.answered(), Some(Change::Closed));
     }
 }

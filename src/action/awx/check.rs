@@ -40,8 +40,7 @@ impl AwxAction {
         let (client, memory) = (server.client.as_ref(), &server.memory);
         let looking = Looking { client, memory, job: &wanted, until };
         let asked = async {
-            let template = looking.template().await?;
-            let (_, found) = looking.preflight(template).await?;
+            let (template, _, found) = looking.preflight().await?;
             let survey = looking.survey(template, &found).await?;
             let sending = preflight::check(&wanted, &found, &survey)
                 .map_err(|wrong| ActionOutcome::Refused { error: wrong.join("; ") })?;

@@ -48,6 +48,8 @@ pub(super) struct Answer {
     pub body: Value,
     /// The server's own time.
     pub date: Option<Timestamp>,
+    /// How the request is called in the server's own log.
+    pub request: Option<String>,
 }
 
 impl Client {
@@ -123,6 +125,35 @@ impl Client {
         self.send(self.http.get(url), self.times().request, doing, until).await
     }
 
+    /// The end of a long answer: its last bytes, if it is no longer than the second bound.
+    pub(super) async fn last_bytes(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        (kept, longest): (usize, usize),
+        doing: &str,
+        until: Timestamp,
+    ) -> Result<Vec<u8>, Fault> {
+        let fault = |kind| self.fault(doing, kind);
+        self.circuit.check(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let _permit = self.gate.acquire().await.ok();
+        let limit = self.times().request.min(elapsed(self.now(), until));
+        let mut url = self.server.root.join(path);
+        url.query_pairs_mut().extend_pairs(query);
+        let broken = |error| fault(self.masked(Kind::of(error, limit)));
+        let mut response = self.http.get(url).timeout(limit).send().await.map_err(broken)?;
+        let (mut end, mut length) = (Vec::new(), 0);
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            length += chunk.len();
+            if length > longest {
+                return Err(fault(Kind::Garbled(format!("it is longer than {longest} bytes"))));
+            }
+            end.extend_from_slice(&chunk);
+            end.drain(..end.len().saturating_sub(kept));
+        }
+        Ok(end)
+    }
+
     /// Launches something, once.
     pub(super) async fn launch(
         &self,
@@ -162,10 +193,13 @@ impl Client {
         until: Timestamp,
     ) -> Result<Answer, Fault> {
         let fault = |kind| self.fault(doing, kind);
-        let turn = self.circuit.turn(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let left_alone = |said| fault(Kind::LeftAlone(said));
+        self.circuit.check(self.now()).map_err(left_alone)?;
+        // The gate is never closed. Asked anew behind it: the server may have gone while many waited for their turn, and each
+        // of them would find that out anew.
+        let _permit = self.gate.acquire().await.ok();
+        let turn = self.circuit.turn(self.now()).map_err(left_alone)?;
         let sending = async {
-            // The gate is never closed.
-            let _permit = self.gate.acquire().await.ok();
             let limit = limit.min(elapsed(self.now(), until));
             if limit.is_zero() {
                 return Err(Kind::NoTime);
@@ -182,6 +216,9 @@ impl Client {
     fn learn(&self, fault: Option<&Fault>) {
         let now = self.now();
         let change = match fault {
+            Some(fault @ Fault { kind: Kind::Status { status: 429 | 503, retry_after: Some(pause), .. }, .. }) => {
+                self.circuit.wait(&fault.to_string(), *pause, now)
+            }
             Some(fault) if fault.is_outage() => {
                 let hung = matches!(fault.kind, Kind::Hung(_));
                 self.circuit.failed(&fault.to_string(), hung, now)
@@ -220,7 +257,9 @@ impl Client {
             Kind::NoConnection(said) => Kind::NoConnection(mask(said)),
             Kind::Broken(said) => Kind::Broken(mask(said)),
             Kind::Garbled(said) => Kind::Garbled(mask(said)),
-            Kind::Status { status, said, retry_after } => Kind::Status { status, said: mask(said), retry_after },
+            Kind::Status { status, said, retry_after, request } => {
+                Kind::Status { status, said: mask(said), retry_after, request }
+            }
             other => other,
         }
     }
@@ -249,7 +288,7 @@ fn authorization(auth: &AwxAuth) -> HeaderValue {
 async fn read(request: reqwest::RequestBuilder, limit: Duration, now: Timestamp) -> Result<Answer, Kind> {
     let mut response = request.send().await.map_err(|error| Kind::of(error, limit))?;
     let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    let date = date(response.headers()).or(Some(now));
+    let (date, request) = (date(response.headers()).or(Some(now)), request_id(response.headers()));
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Kind::of(error, limit))? {
         bytes.extend_from_slice(&chunk);
@@ -260,12 +299,19 @@ async fn read(request: reqwest::RequestBuilder, limit: Duration, now: Timestamp)
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if !(200..300).contains(&status) {
         let said = words::said(&body, &String::from_utf8_lossy(&bytes));
-        return Err(Kind::Status { status, said, retry_after });
+        return Err(Kind::Status { status, said, retry_after, request });
     }
     if body.is_null() && !bytes.is_empty() {
         return Err(Kind::Garbled("it is not JSON".to_owned()));
     }
-    Ok(Answer { status, body, date })
+    Ok(Answer { status, body, date, request })
+}
+
+/// How the server calls a request in its own log.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    const LONGEST: usize = 64;
+    let id = headers.get("x-api-request-id")?.to_str().ok()?;
+    (!id.is_empty() && id.len() <= LONGEST && id.bytes().all(|byte| byte.is_ascii_graphic())).then(|| id.to_owned())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -11,14 +11,17 @@ use super::model::{self, HostResult, Job, State};
 use crate::action::words::{self, cut};
 use crate::domain::{Timestamp, elapsed};
 
-/// How long output may take to be complete.
-const LATE: Duration = Duration::from_secs(30);
 /// Pauses between two looks whether it is.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 /// Failing hosts and tasks that are named.
 const NAMED: usize = 3;
 /// Lines of output that are kept.
 const TAIL: u64 = 12;
+/// What the server gives in place of output longer than a mebibyte, how much of the whole is read then, and how much of its end
+/// is kept.
+const TOO_LARGE: &str = "Standard Output too large to display";
+const DOWNLOADED: usize = 16 * 1024 * 1024;
+const KEPT: usize = 4096;
 
 /// What is known of an ended run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,7 +65,7 @@ pub(super) async fn gather(client: &Client, run: &Job, until: Timestamp) -> Evid
 async fn complete(client: &Client, run: &Job, until: Timestamp) -> (Job, bool) {
     let list = if run.is_workflow { "workflow_jobs" } else { "jobs" };
     let path = format!("{list}/{}/", run.id);
-    let give_up = until.min(client.now() + LATE);
+    let give_up = until.min(client.now() + client.times().output);
     let (mut latest, mut pause) = (run.clone(), PAUSES.0);
     loop {
         if let Ok(answer) = client.get(&path, &[], "read how the job ended", until).await
@@ -108,7 +111,12 @@ async fn tail(client: &Client, id: u64, until: Timestamp) -> String {
     let (start, end) = (end.saturating_sub(TAIL).to_string(), end.to_string());
     let query = [("format", "json"), ("start_line", start.as_str()), ("end_line", &end)];
     let Ok(answer) = client.get(&path, &query, doing, until).await else { return String::new() };
-    words::tail(answer.body.get("content").and_then(Value::as_str).unwrap_or_default())
+    let content = answer.body.get("content").and_then(Value::as_str).unwrap_or_default();
+    if !content.starts_with(TOO_LARGE) {
+        return words::tail(content);
+    }
+    let bytes = client.last_bytes(&path, &[("format", "txt_download")], (KEPT, DOWNLOADED), doing, until).await;
+    bytes.map(|bytes| words::tail(&String::from_utf8_lossy(&bytes))).unwrap_or_default()
 }
 
 fn last_line(traceback: &str) -> String {

@@ -36,6 +36,8 @@ pub(super) enum Kind {
         said: String,
         /// How long it wants to be left alone.
         retry_after: Option<Duration>,
+        /// How the request is called in the server's own log.
+        request: Option<String>,
     },
     /// The answer made no sense to us.
     Garbled(String),
@@ -106,10 +108,13 @@ impl fmt::Display for Fault {
             Kind::NoConnection(said) => write!(f, "no connection: {said}; check awx.address and the network"),
             Kind::Hung(limit) => write!(f, "no answer within {}; it may hang", duration::format(*limit)),
             Kind::Broken(said) => write!(f, "the connection broke: {said}"),
-            Kind::Status { status, said, .. } => {
+            Kind::Status { status, said, request, .. } => {
                 write!(f, "HTTP {status}")?;
                 if !said.is_empty() {
                     write!(f, ": {said}")?;
+                }
+                if let Some(request) = request {
+                    write!(f, " (request {request} in its log)")?;
                 }
                 f.write_str(advice(*status))
             }
@@ -156,12 +161,16 @@ mod tests {
                 kind,
             })
         };
-        let status = |status| Kind::Status { status, said: "words".into(), retry_after: None };
+        let status = |status| Kind::Status { status, said: "words".into(), retry_after: None, request: None };
         for passing in [status(503), status(401), status(302), status(429), Kind::NoConnection("refused".into())] {
             assert!(matches!(outcome(passing), ActionOutcome::Unreachable { .. }));
         }
         assert!(matches!(outcome(status(403)), ActionOutcome::Refused { error } if error.contains("Execute")));
         assert!(matches!(outcome(status(400)), ActionOutcome::Failed { error } if error.ends_with("HTTP 400: words")));
+        let known = Kind::Status { status: 400, said: "x".into(), retry_after: None, request: Some("39d2".into()) };
+        assert!(
+            matches!(outcome(known), ActionOutcome::Failed { error } if error.ends_with(": x (request 39d2 in its log)"))
+        );
         assert_eq!(outcome(Kind::NoTime), ActionOutcome::TimedOut);
     }
 }

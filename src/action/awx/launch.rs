@@ -8,18 +8,16 @@ use serde_json::Value;
 use super::client::Client;
 use super::fault::{Fault, Kind};
 use super::handle::Handle;
-use super::look::{Memory, folder, user};
-use super::model::{self, Job};
-use super::preflight::{self, KEY, Marker, tag};
+use super::look::{Memory, folder, runs, user};
+use super::model::Job;
+use super::preflight::{self, KEY, Marker, Resolved, tag};
 use crate::action::{Assignment, Resumption};
-use crate::domain::action::AwxJob;
+use crate::domain::action::{AwxJob, JobType};
 use crate::domain::decide::ActionOutcome;
 use crate::domain::{Timestamp, elapsed};
 
 /// Pauses between two searches for a run whose launch was not answered.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
-/// Runs looked at when searching; more of one template within minutes are told apart no more.
-const SEARCHED: &str = "200";
 /// How far the clocks that wrote `created` may be apart.
 const SKEW: Duration = Duration::from_mins(10);
 
@@ -61,7 +59,11 @@ impl Launching<'_> {
         let doing = format!("launch {}", self.name());
         let job = match self.client.launch(&path, &body, &doing, self.until()).await {
             Ok(answer) => match launched(&answer.body) {
-                Some((job, ignored)) if ignored.is_empty() => job,
+                Some((job, ignored)) if ignored.is_empty() => {
+                    let request = answer.request.as_deref().unwrap_or_default();
+                    tracing::info!(job, template = self.job.template, key = handle.key, request, "launched an AWX job");
+                    job
+                }
                 Some((job, ignored)) => {
                     return Err(self.undo(job, &format!("AWX ignored {}", ignored.join(", "))).await);
                 }
@@ -73,9 +75,8 @@ impl Launching<'_> {
             Err(fault) if fault.never_arrived() => return Err(fault.into()),
             Err(fault) => match refused(&fault) {
                 Some(outcome) => {
-                    if fault.status() == Some(404) {
-                        self.memory.forget(handle.template);
-                    }
+                    // A number it names may be gone by now.
+                    self.memory.forget();
                     return Err(outcome);
                 }
                 None => self.find_lost(&handle, &fault).await?,
@@ -93,7 +94,7 @@ impl Launching<'_> {
     pub(super) async fn resume(&self, mut handle: Handle) -> Result<Resumption, ActionOutcome> {
         match self.search(&handle).await {
             Found::One(run) => {
-                let job = self.adopt(&run).await?;
+                let job = self.adopt(&run, &handle).await?;
                 handle.job = Some(job);
                 let what =
                     format!("AWX job {job} had been launched before this process took over ({})", self.page(job));
@@ -108,7 +109,7 @@ impl Launching<'_> {
     async fn find_lost(&self, handle: &Handle, fault: &Fault) -> Result<u64, ActionOutcome> {
         tracing::warn!(error = %fault, key = handle.key, "a launch was not answered; looking for its job before anything else");
         match self.search(handle).await {
-            Found::One(run) => self.adopt(&run).await,
+            Found::One(run) => self.adopt(&run, handle).await,
             Found::None => Err(ActionOutcome::Unreachable {
                 error: format!("{fault}; no job came of it, so it can be launched again"),
             }),
@@ -148,42 +149,32 @@ impl Launching<'_> {
         let until = self.assignment.deadline;
         let user = user(self.client, self.memory, until).await?;
         let (template, since) = (handle.template.to_string(), (handle.since - SKEW).to_string());
-        let newest = handle.newest.map(|id| id.to_string());
-        let mut query = vec![
-            ("created_by__username", user.as_str()),
-            ("unified_job_template", &template),
-            ("order_by", "-id"),
-            ("page_size", SEARCHED),
-        ];
-        match &newest {
-            Some(newest) => query.push(("id__gt", newest)),
-            None => query.push(("created__gt", &since)),
+        let mut query = vec![("created_by__username", user.as_str()), ("unified_job_template", &template)];
+        if handle.newest.is_none() {
+            query.push(("created__gt", &since));
         }
         let limit = self.job.limit.join(",");
-        if !limit.is_empty() && !self.job.workflow {
+        // A key finds a run even if AWX dropped its limit.
+        if !limit.is_empty() && !self.job.workflow && handle.marker == Marker::None {
             query.push(("limit__exact", &limit));
         }
-        let list = if self.job.workflow { "workflow_jobs/" } else { "jobs/" };
-        let answer = self.client.get(list, &query, &format!("look for a run of {}", self.name()), until).await?;
+        let doing = format!("look for a run of {}", self.name());
+        let runs = runs(self.client, self.job.workflow, &query, handle.newest, &doing, until).await?;
         let is_ours = |run: &Job| match handle.marker {
             Marker::Variables => run.extra_vars.get(KEY).and_then(Value::as_str) == Some(&handle.key),
             Marker::SkipTags => run.skip_tags.split(',').any(|part| part.trim() == tag(&handle.key)),
             Marker::None => limit.is_empty() || run.limit == limit,
         };
-        Ok(model::rows(&answer.body).iter().filter_map(Job::of).filter(is_ours).collect())
+        Ok(runs.into_iter().filter(is_ours).collect())
     }
 
-    /// Takes a run that was found as the one that was asked for, if it is what was asked for.
-    async fn adopt(&self, run: &Job) -> Result<u64, ActionOutcome> {
-        let limit = self.job.limit.join(",");
-        // A workflow's own record may not show its limit; an unprompted one is refused there, never dropped.
-        if !limit.is_empty() && !run.is_workflow && run.limit != limit {
-            return Err(self.undo(run.id, &format!("its limit is {:?} instead of {limit:?}", run.limit)).await);
+    /// Takes a run that was found as the one that was asked for, if it is what was asked for: what AWX said it ignored was in
+    /// the answer nobody got.
+    async fn adopt(&self, run: &Job, handle: &Handle) -> Result<u64, ActionOutcome> {
+        match difference(self.job, &handle.resolved, run) {
+            Some(difference) => Err(self.undo(run.id, &difference).await),
+            None => Ok(run.id),
         }
-        if let Some(name) = self.job.extra_vars.keys().find(|name| !run.extra_vars.contains_key(*name)) {
-            return Err(self.undo(run.id, &format!("it did not get the variable {name}")).await);
-        }
-        Ok(run.id)
     }
 
     /// Cancels a run that is not what the rule asks for, and calls a human.
@@ -217,6 +208,45 @@ impl Launching<'_> {
             ),
         }
     }
+}
+
+/// What of a run is not what the rule asks for. A workflow's own record does not show all of it; what it does not prompt for is
+/// refused there, never dropped.
+fn difference(job: &AwxJob<String>, resolved: &Resolved, run: &Job) -> Option<String> {
+    if let Some(name) = job.extra_vars.keys().find(|name| !run.extra_vars.contains_key(*name)) {
+        return Some(format!("it did not get the variable {name}"));
+    }
+    if run.is_workflow {
+        return None;
+    }
+    let limit = job.limit.join(",");
+    let texts = [
+        ("limit is", Some(limit.as_str()).filter(|limit| !limit.is_empty()), &run.limit),
+        ("job tags are", job.job_tags.as_deref(), &run.choices.tags),
+        ("job type is", job.job_type.map(JobType::as_str), &run.choices.kind),
+    ];
+    for (what, wanted, got) in texts {
+        if let Some(wanted) = wanted.filter(|wanted| wanted != got) {
+            return Some(format!("its {what} {got:?} instead of {wanted:?}"));
+        }
+    }
+    // Our own tag may stand among them.
+    if let Some(tags) = job.skip_tags.as_ref().filter(|tags| !run.skip_tags.starts_with(tags.as_str())) {
+        return Some(format!("it leaves out the tags {:?} instead of {tags:?}", run.skip_tags));
+    }
+    if resolved.inventory.is_some() && resolved.inventory != run.choices.inventory {
+        return Some("it runs on another inventory".to_owned());
+    }
+    let lacks = |wanted: &[u64], got: &Option<Vec<u64>>| {
+        got.as_ref().is_some_and(|got| wanted.iter().any(|wanted| !got.contains(wanted)))
+    };
+    [
+        ("credentials", &resolved.credentials, &run.choices.credentials),
+        ("labels", &resolved.labels, &run.choices.labels),
+    ]
+    .into_iter()
+    .find(|(_, wanted, got)| lacks(wanted, got))
+    .map(|(what, ..)| format!("it did not get the {what}"))
 }
 
 /// A part of the attempt's time kept to say how it went.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,34 +11,39 @@ use super::fault::{Fault, Kind};
 use super::handle::Handle;
 use super::model::{self, Job, Preflight, Question};
 use super::preflight::{self, Marker, Resolved, Sending};
+use crate::action::words::bounded;
 use crate::action::{Assignment, Look};
-use crate::domain::Timestamp;
 use crate::domain::action::AwxJob;
 use crate::domain::decide::ActionOutcome;
+use crate::domain::{Timestamp, elapsed};
 
-/// Templates and names that were found keep their numbers; a number that is gone is looked up anew.
+/// Templates and names that were found keep their numbers for a moment, which spares a burst of launches most of its questions.
+/// Not for longer: who names things anew in AWX, or adds a second one of a name, is to be noticed.
 #[derive(Default)]
 pub(super) struct Memory {
     /// Held while something is looked up, so that many launches at once ask once.
     asking: tokio::sync::Mutex<()>,
     user: Mutex<Option<String>>,
-    numbers: Mutex<BTreeMap<String, u64>>,
+    numbers: Mutex<BTreeMap<String, (u64, Timestamp)>>,
 }
 
 /// Numbers kept; rules name far fewer.
 const REMEMBERED: usize = 1000;
+/// For how long they are.
+const MOMENT: Duration = Duration::from_mins(1);
 
 impl Memory {
-    fn get(&self, key: &str) -> Option<u64> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    fn get(&self, key: &str, now: Timestamp) -> Option<u64> {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.get(key).filter(|(_, found_at)| elapsed(*found_at, now) < MOMENT).map(|(number, _)| *number)
     }
 
-    fn put(&self, key: String, number: u64) {
+    fn put(&self, key: String, number: u64, now: Timestamp) {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         if numbers.len() >= REMEMBERED {
             numbers.clear();
         }
-        numbers.insert(key, number);
+        numbers.insert(key, (number, now));
     }
 
     /// Our name on the server, once it was asked.
@@ -45,11 +51,15 @@ impl Memory {
         self.user.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Forgets a number that turned out to be gone.
-    pub(super) fn forget(&self, number: u64) {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| *known != number);
+    /// Forgets every number, because one turned out to be gone or to be another one's.
+    pub(super) fn forget(&self) {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
+
+/// Runs on one page, which is as many as the server gives, and pages read.
+const PAGE: usize = 200;
+const MAX_PAGES: usize = 25;
 
 /// The folder of a kind of template.
 pub(super) const fn folder(is_workflow: bool) -> &'static str {
@@ -84,8 +94,7 @@ pub(super) struct Looking<'l> {
 impl Looking<'_> {
     /// Everything that must be known before a launch; changes nothing.
     pub(super) async fn look(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
-        let template = self.template().await?;
-        let (answer, found) = self.preflight(template).await?;
+        let (template, answer, found) = self.preflight().await?;
         let survey = self.survey(template, &found).await?;
         let sending = preflight::check(self.job, &found, &survey).map_err(|wrong| self.refuse(template, &wrong))?;
         let resolved = self.resolve().await?;
@@ -127,7 +136,7 @@ impl Looking<'_> {
     }
 
     /// The number of the one template the rule means. A name alone may mean several, and a list shows only what we may see.
-    pub(super) async fn template(&self) -> Result<u64, ActionOutcome> {
+    async fn template(&self) -> Result<u64, ActionOutcome> {
         let mut query = vec![("name", self.job.template.as_str())];
         if let Some(organization) = &self.job.organization {
             query.push(("organization__name", organization));
@@ -141,18 +150,19 @@ impl Looking<'_> {
 
     async fn number_of(&self, list: &str, query: &[(&str, &str)], name: &str) -> Result<u64, ActionOutcome> {
         let key = format!("{list}?{query:?}");
-        if let Some(number) = self.memory.get(&key) {
+        let known = || self.memory.get(&key, self.client.now());
+        if let Some(number) = known() {
             return Ok(number);
         }
         let _asking = self.memory.asking.lock().await;
-        if let Some(number) = self.memory.get(&key) {
+        if let Some(number) = known() {
             return Ok(number);
         }
         let answer = self.client.get(&format!("{list}/"), query, &format!("look up {name}"), self.until).await?;
         let numbers: Vec<u64> = model::rows(&answer.body).iter().filter_map(|row| row.get("id")?.as_u64()).collect();
         match numbers.as_slice() {
             [number] => {
-                self.memory.put(key, *number);
+                self.memory.put(key, *number, self.client.now());
                 Ok(*number)
             }
             [] => Err(ActionOutcome::Refused {
@@ -170,24 +180,33 @@ impl Looking<'_> {
         }
     }
 
-    /// Asks at every launch: what a template prompts for is changed by a click.
-    pub(super) async fn preflight(&self, template: u64) -> Result<(Answer, Preflight), ActionOutcome> {
+    /// The template's number and what it takes. Asked at every launch, because that is changed by a click; a template that was
+    /// removed or renamed since it was found is looked up anew.
+    pub(super) async fn preflight(&self) -> Result<(u64, Answer, Preflight), ActionOutcome> {
         let doing = format!("see what {} takes", self.name());
-        let path = format!("{}/{template}/launch/", folder(self.job.workflow));
-        let answer = match self.client.get(&path, &[], &doing, self.until).await {
-            Err(fault) if fault.status() == Some(404) => {
-                // It was replaced by another one of the same name, or is gone; the next look will tell.
-                self.memory.forget(template);
-                return Err(ActionOutcome::Unreachable { error: fault.to_string() });
-            }
-            answer => answer?,
-        };
-        match Preflight::of(&answer.body) {
-            Some(found) => Ok((answer, found)),
-            None => {
-                Err(self.client.fault(&doing, Kind::Garbled("it does not say what is needed to start".into())).into())
+        let mut gone = String::new();
+        for _ in 0..2 {
+            let template = self.template().await?;
+            let path = format!("{}/{template}/launch/", folder(self.job.workflow));
+            let answer = match self.client.get(&path, &[], &doing, self.until).await {
+                Err(fault) if fault.status() == Some(404) => {
+                    self.memory.forget();
+                    gone = fault.to_string();
+                    continue;
+                }
+                answer => answer?,
+            };
+            let garbled = || self.client.fault(&doing, Kind::Garbled("it does not say what is needed to start".into()));
+            let found = Preflight::of(&answer.body).ok_or_else(garbled)?;
+            match found.name() {
+                Some(name) if name != self.job.template => {
+                    self.memory.forget();
+                    gone = format!("{}: number {template} is now called «{}»", self.name(), bounded(name));
+                }
+                _ => return Ok((template, answer, found)),
             }
         }
+        Err(ActionOutcome::Unreachable { error: gone })
     }
 
     pub(super) async fn survey(&self, template: u64, found: &Preflight) -> Result<Vec<Question>, ActionOutcome> {
@@ -230,17 +249,13 @@ impl Looking<'_> {
             ("created_by__username", user.as_str()),
             ("unified_job_template", &template),
             ("status__in", "new,pending,waiting,running"),
-            ("order_by", "-id"),
-            ("page_size", "200"),
         ];
         // Not `limit` alone, which the server passes over. A workflow's list does not filter by it.
         if !limit.is_empty() && !self.job.workflow {
             query.push(("limit__exact", &limit));
         }
-        let list = if self.job.workflow { "workflow_jobs/" } else { "jobs/" };
-        let answer = self.client.get(list, &query, &doing, self.until).await?;
-        let active = model::rows(&answer.body).iter().filter_map(Job::of).find(|run| is_same_target(self.job, run));
-        match active {
+        let runs = runs(self.client, self.job.workflow, &query, None, &doing, self.until).await?;
+        match runs.into_iter().find(|run| is_same_target(self.job, run)) {
             None => Ok(()),
             Some(run) => Err(ActionOutcome::Unreachable {
                 error: format!(
@@ -266,6 +281,34 @@ impl Looking<'_> {
         let answer = self.client.get(list, &query, "find the newest run of ours", self.until).await?;
         Ok(model::rows(&answer.body).first().and_then(|row| row.get("id")?.as_u64()).unwrap_or(0))
     }
+}
+
+/// All runs a query finds, after a number if one is given. Read page by page behind the last number seen, because pages that are
+/// counted shift while runs are added, and a run that is overlooked would be launched again.
+pub(super) async fn runs(
+    client: &Client,
+    is_workflow: bool,
+    query: &[(&str, &str)],
+    mut after: Option<u64>,
+    doing: &str,
+    until: Timestamp,
+) -> Result<Vec<Job>, Fault> {
+    let list = if is_workflow { "workflow_jobs/" } else { "jobs/" };
+    let mut found = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let behind = after.map(|id| id.to_string());
+        let mut query = query.to_vec();
+        query.extend([("order_by", "id"), ("page_size", "200")]);
+        query.extend(behind.as_deref().map(|id| ("id__gt", id)));
+        let answer = client.get(list, &query, doing, until).await?;
+        let rows = model::rows(&answer.body);
+        found.extend(rows.iter().filter_map(Job::of));
+        after = found.last().map(|job: &Job| job.id);
+        if rows.len() < PAGE {
+            return Ok(found);
+        }
+    }
+    Err(client.fault(doing, Kind::Garbled(format!("there are more than {} runs", PAGE * MAX_PAGES))))
 }
 
 /// Whether a run touches what a rule's job would: the same hosts with the same variables of the rule.

@@ -14,6 +14,12 @@ impl Preflight {
         body.get("can_start_without_user_input").map(|_| Self(body.clone()))
     }
 
+    /// What the template is called now.
+    pub(super) fn name(&self) -> Option<&str> {
+        let data = self.0.get("job_template_data").or_else(|| self.0.get("workflow_job_template_data"))?;
+        data.get("name")?.as_str()
+    }
+
     /// Whether it prompts for something. What an older server does not know it does not take either.
     pub(super) fn asks(&self, prompt: &str) -> bool {
         self.0.get(format!("ask_{prompt}_on_launch")).and_then(Value::as_bool).unwrap_or(false)
@@ -93,6 +99,21 @@ impl State {
     }
 }
 
+/// What a launch can choose for a job, as the job got it.
+#[derive(Debug, Clone)]
+pub(super) struct Choices {
+    /// The tags it is limited to.
+    pub tags: String,
+    /// `run` or `check`.
+    pub kind: String,
+    /// Its inventory.
+    pub inventory: Option<u64>,
+    /// Its credentials; `None` where a server does not say.
+    pub credentials: Option<Vec<u64>>,
+    /// Its labels; `None` where a server does not say all of them.
+    pub labels: Option<Vec<u64>>,
+}
+
 /// A job or a workflow job.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
@@ -108,6 +129,8 @@ pub(super) struct Job {
     pub extra_vars: Map<String, Value>,
     /// The tags it leaves out.
     pub skip_tags: String,
+    /// What else a launch can choose.
+    pub choices: Box<Choices>,
     /// What AWX says of its end.
     pub explanation: String,
     /// What went wrong in AWX itself.
@@ -131,12 +154,28 @@ impl Job {
             limit: text("limit"),
             extra_vars,
             skip_tags: text("skip_tags"),
+            choices: Box::new(Choices {
+                tags: text("job_tags"),
+                kind: text("job_type"),
+                inventory: row.get("inventory").and_then(Value::as_u64),
+                credentials: row.pointer("/summary_fields/credentials").and_then(numbers),
+                labels: row.pointer("/summary_fields/labels").and_then(|labels| {
+                    // More of them than stand here are counted only.
+                    let shown = labels.get("results").and_then(numbers)?;
+                    (labels.get("count")?.as_u64()? == shown.len() as u64).then_some(shown)
+                }),
+            }),
             explanation: text("job_explanation"),
             traceback: text("result_traceback"),
             events_done: row.get("event_processing_finished").and_then(Value::as_bool),
             elapsed: row.get("elapsed").and_then(Value::as_f64).unwrap_or_default(),
         })
     }
+}
+
+/// The numbers of the things in a list.
+fn numbers(list: &Value) -> Option<Vec<u64>> {
+    Some(list.as_array()?.iter().filter_map(|thing| thing.get("id")?.as_u64()).collect())
 }
 
 /// The rows of a list.

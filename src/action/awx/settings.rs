@@ -66,6 +66,8 @@ pub struct AwxTimes {
     pub lost_answer: Duration,
     /// How long a job may wait in the queue.
     pub pending: Duration,
+    /// How long the output of an ended job may take to be complete; that of one whose worker was lost never is.
+    pub output: Duration,
     /// The longest pause between two looks at a job.
     pub longest_poll: Duration,
 }
@@ -78,6 +80,7 @@ impl Default for AwxTimes {
             launch: Duration::from_secs(30),
             lost_answer: Duration::from_mins(2),
             pending: Duration::from_mins(10),
+            output: Duration::from_secs(30),
             longest_poll: Duration::from_secs(15),
         }
     }

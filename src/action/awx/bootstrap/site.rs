@@ -217,8 +217,8 @@ impl Site<'_> {
         let Fault { place, doing, kind } = fault;
         // Before anything is added behind it: a quoted secret may be cut off at the end.
         let kind = match kind.clone() {
-            Kind::Status { status, said, retry_after } => {
-                Kind::Status { status, said: self.masked(&said), retry_after }
+            Kind::Status { status, said, retry_after, request } => {
+                Kind::Status { status, said: self.masked(&said), retry_after, request }
             }
             other => other,
         };
