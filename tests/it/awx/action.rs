@@ -209,7 +209,7 @@ async fn two_jobs_that_could_be_ours_are_left_to_a_human() {
     }
     let resumed = ours.resume(&first, &handle).await.unwrap_err();
     assert!(matches!(resumed, ActionOutcome::Doubtful { .. }), "{resumed:?}");
-    assert!(said(&resumed).contains("2 jobs could be the one (3, 2)"), "{resumed:?}");
+    assert!(said(&resumed).contains("2 jobs could be the one (2, 3)"), "{resumed:?}");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ fn times() -> AwxTimes {
         launch: Duration::from_secs(1),
         lost_answer: Duration::from_millis(600),
         longest_poll: Duration::from_millis(30),
+        output: Duration::from_secs(1),
         ..AwxTimes::default()
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::awx::{ADMIN_PASSWORD, AwxServer, NOBODY_TOKEN, READ_TOKEN, TOKEN, VIEWER_TOKEN, World};
+use crate::support::awx::{ADMIN_PASSWORD, AwxServer, Job, NOBODY_TOKEN, READ_TOKEN, TOKEN, VIEWER_TOKEN, World};
 use crate::support::daemon::client;
 use crate::support::wait;
 
@@ -27,9 +27,11 @@ enum Step {
     Again(Who, &'static [&'static str]),
     /// Something happens to the world.
     Then(fn(&mut World)),
+    /// Another job, of this number in the record, like the last one but for its template and what is changed.
+    Also(u64, u64, fn(&mut Job)),
 }
 
-use Step::{Again, Then};
+use Step::{Again, Also, Then};
 use Who::{Admin, Anonymous, Bot, Nobody, Reader, Stranger, Viewer};
 
 fn settle(world: &mut World) {
@@ -69,7 +71,7 @@ const SESSION: &[Step] = &[
     Again(Bot, &["080", "082", "083", "090"]),
     Again(Admin, &["086", "087", "088", "089"]),
     Then(settle),
-    Again(Bot, &["100", "101", "102", "104", "109"]),
+    Again(Bot, &["100", "101", "102", "104", "105", "106", "109"]),
     Again(Bot, &["120"]),
     Then(|world| {
         let id = last(world);
@@ -99,7 +101,7 @@ const SESSION: &[Step] = &[
     }),
     Again(Bot, &["202", "204", "205"]),
     Then(settle),
-    Again(Bot, &["206", "240", "241", "242", "243", "244"]),
+    Again(Bot, &["206", "207", "240", "241", "242", "243", "244"]),
     Again(Admin, &["225"]),
     Again(Admin, &["260"]),
     Then(settle),
@@ -119,6 +121,24 @@ const SESSION: &[Step] = &[
     Then(|world| world.faults.refuses = Some(500)),
     Again(Bot, &["340", "341", "342"]),
     Then(|world| world.faults.refuses = None),
+    Also(51, 10, |job| job.status = "waiting"),
+    Also(63, 9, |job| job.explanation = "waiting for job-62 to finish".into()),
+    Also(50, 9, |job| {
+        (job.status, job.started, job.ended) = ("failed", Some(job.created), Some(job.created));
+        job.extra_vars.insert("secs".to_owned(), json!(25));
+        job.explanation =
+            "Task was marked as running but was not present in the job queue, so it has been marked as failed.".into();
+    }),
+    Also(85, 21, |job| {
+        (job.status, job.started, job.ended) = ("successful", Some(job.created), Some(job.created));
+        (job.events_stored, job.extra_vars) = (true, serde_json::Map::new());
+    }),
+    Also(39, 31, |job| {
+        (job.status, job.started, job.ended, job.events_stored) =
+            ("successful", Some(job.created), Some(job.created), true);
+    }),
+    Again(Admin, &["171", "275", "510", "511"]),
+    Again(Bot, &["174", "231"]),
     Again(Bot, &["400", "401", "403", "404", "405", "406", "407"]),
 ];
 
@@ -179,6 +199,23 @@ impl Session {
             }
         }
         parts.join("/")
+    }
+
+    fn also(&mut self, recorded: u64, template: u64, change: fn(&mut Job)) {
+        let mut world = self.server.world();
+        let id = world.next_job;
+        world.next_job += 1;
+        let like = world.jobs[&last(&world)].clone();
+        let extra_vars = json!({"secs": 0}).as_object().cloned().unwrap();
+        let (limit, skip_tags) = (String::new(), String::new());
+        let (status, is_workflow) = ("pending", false);
+        let mut job = Job { id, template, is_workflow, limit, extra_vars, skip_tags, status, ..like };
+        (job.started, job.ended, job.events_stored) = (None, None, false);
+        job.explanation.clear();
+        change(&mut job);
+        world.jobs.insert(id, job);
+        drop(world);
+        self.jobs.insert(recorded, id);
     }
 
     fn again(&mut self, who: Who, number: &'static str) {
@@ -339,6 +376,7 @@ fn the_test_server_answers_as_a_real_one_did() {
                 }
             }
             Then(change) => change(&mut session.server.world()),
+            Also(recorded, template, change) => session.also(*recorded, *template, *change),
         }
     }
     assert!(different.is_empty(), "these recordings are answered differently: {different:?}");

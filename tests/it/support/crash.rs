@@ -41,6 +41,7 @@ pub enum Call {
     Ingest,
     AdvanceDue,
     Record,
+    Instruct,
     ClaimMessages,
     MessageResult,
 }
@@ -223,6 +224,11 @@ impl Caller {
     pub fn post(&self, address: SocketAddr, body: String) -> Option<u16> {
         let request = self.0.post(format!("http://{address}/alerts")).header("content-type", "application/json");
         request.body(body).send().ok().map(|answer| answer.status().as_u16())
+    }
+
+    /// The answer to a person's order; `None` when none came.
+    pub fn order(&self, address: SocketAddr, path: &str) -> Option<u16> {
+        self.0.post(format!("http://{address}{path}")).send().ok().map(|answer| answer.status().as_u16())
     }
 
     /// What the API says; `None` when it says nothing good.

@@ -125,7 +125,7 @@ impl Store for FusedStore {
         instruction: Instruction,
         now: Timestamp,
     ) -> Result<Instructed, StoreError> {
-        self.inner.instruct(policy, heal, instruction, now).await
+        self.commit(Call::Instruct, self.inner.instruct(policy, heal, instruction, now)).await
     }
 
     async fn pause(&self, pause: Pause, now: Timestamp) -> Result<bool, StoreError> {

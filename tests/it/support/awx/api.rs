@@ -206,16 +206,7 @@ fn templates(world: &mut World, asker: &Asker, head: &Parts, folder: &str, rest:
     }
     match (head.method.as_str(), rest) {
         ("GET", []) => Answer::json(200, views::template(world, &template, asker)),
-        ("GET", ["launch"]) => {
-            let answer = Answer::json(200, views::preflight(world, &template));
-            let known = world.templates.iter_mut().find(|known| known.id == template.id);
-            if let Some((known, prompt)) =
-                known.and_then(|known| Some((known.fickle.take()?, known))).map(|(prompt, known)| (known, prompt))
-            {
-                known.prompts.remove(prompt);
-            }
-            answer
-        }
+        ("GET", ["launch"]) => Answer::json(200, views::preflight(world, &template)),
         ("GET", ["survey_spec"]) if template.survey.is_empty() => Answer::json(200, json!({})),
         ("GET", ["survey_spec"]) => Answer::json(200, json!({"name": "q", "description": "", "spec": template.survey})),
         ("PATCH", []) | ("GET" | "POST", ["credentials"]) | ("POST", ["survey_spec"]) if !template.is_workflow => {
@@ -276,7 +267,8 @@ fn jobs(world: &mut World, asker: &Asker, method: &str, folder: &str, rest: &[&s
             lists::answer(asker, &format!("jobs/{id}/job_events/"), query, "JobEvent", world.failures(&job))
         }
         ("GET", ["workflow_nodes"]) => {
-            lists::answer(asker, &format!("{folder}/{id}/workflow_nodes/"), query, "WorkflowJobNode", Vec::new())
+            let rows = views::nodes(world, &job);
+            lists::answer(asker, &format!("{folder}/{id}/workflow_nodes/"), query, "WorkflowJobNode", rows)
         }
         ("GET", ["stdout"]) if !job.is_workflow => stdout(world, &job, query),
         ("DELETE", []) if !job.is_final() => {
@@ -290,12 +282,24 @@ fn jobs(world: &mut World, asker: &Asker, method: &str, folder: &str, rest: &[&s
     }
 }
 
+/// Longer output is only given whole.
+const MAX_STDOUT: usize = 1_048_576;
+
 /// The output as text, or as JSON from one line to before another.
 fn stdout(world: &World, job: &Job, query: &str) -> Answer {
     let pairs = lists::pairs(query);
     let get = |wanted: &str| pairs.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-    let text = world.stdout(job);
-    if get("format").is_some_and(|format| format.starts_with("txt")) {
+    let mut text = world.stdout(job);
+    if get("format") == Some("txt_download") {
+        return Answer::text(text);
+    }
+    if text.len() > MAX_STDOUT {
+        text = format!(
+            "Standard Output too large to display ({} bytes), only download supported for sizes over {MAX_STDOUT} bytes.",
+            text.len()
+        );
+    }
+    if get("format") == Some("txt") {
         return Answer::text(text);
     }
     let lines: Vec<&str> = text.lines().collect();

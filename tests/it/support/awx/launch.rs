@@ -35,7 +35,10 @@ fn refuse(field: &str, texts: &[String]) -> Answer {
 
 /// `POST …/launch/`.
 pub fn launch(world: &mut World, asker: &Asker, template: u64, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let template = world.template(template).cloned().expect("the caller found it");
+    let mut template = world.template(template).cloned().expect("the caller found it");
+    if let Some(prompt) = template.fickle {
+        template.prompts.remove(prompt);
+    }
     if !asker.may_write || !(asker.is_superuser || template.runners.contains(&asker.id)) {
         return Answer::forbidden();
     }
@@ -284,6 +287,7 @@ fn make(world: &mut World, asker: &Asker, template: &Template, taken: &Taken) ->
         job_type: text("job_type", "run"),
         verbosity: taken.fields.get("verbosity").and_then(Value::as_u64).unwrap_or(0),
         inventory: taken.fields.get("inventory").and_then(Value::as_u64).or(template.inventory),
+        credentials: ids("credentials"),
         labels: ids("labels"),
         status: "pending",
         explanation: String::new(),

@@ -116,6 +116,7 @@ fn templates() -> Vec<Template> {
         },
         Template { play: Play::NoHosts, playbook: "nohosts.yml".into(), ..template(21, "Matches no group", &[]) },
         Template { allow_simultaneous: true, ..template(30, "Restart anywhere", &["variables", "limit"]) },
+        Template { play: Play::Chatty, ..template(31, "Chatty", &[]) },
     ]
 }
 
@@ -141,8 +142,17 @@ pub fn world() -> World {
             thing(2, "Secret fleet", OPS, &[]),
             thing(3, "LabFleet", LAB, &[]),
         ],
-        credentials: vec![thing(1, "ops-ssh", OPS, &[BOT])],
-        labels: vec![thing(1, "autoheal", OPS, &[BOT])],
+        // One name in each organization; one that is nowhere else.
+        credentials: vec![
+            thing(1, "ops-ssh", OPS, &[BOT]),
+            thing(2, "shared", OPS, &[BOT]),
+            thing(3, "shared", LAB, &[BOT]),
+        ],
+        labels: vec![
+            thing(1, "autoheal", OPS, &[BOT]),
+            thing(2, "shared", OPS, &[BOT]),
+            thing(3, "shared", LAB, &[BOT]),
+        ],
         templates: templates(),
         jobs: BTreeMap::new(),
         pace: Pace::default(),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::Asker;
 use super::seed::PROMPTS;
-use super::world::{Job, Template, Thing, World};
+use super::world::{Job, Play, Template, Thing, World};
 
 fn name_of(things: &[Thing], id: Option<u64>) -> Option<Value> {
     let thing = things.iter().find(|thing| Some(thing.id) == id)?;
@@ -165,6 +165,7 @@ pub fn job(world: &World, job: &Job, root: &str, detail: bool) -> Value {
             ("unified_job_template", Some(json!({"id": template.id, "name": template.name, "description": "", "unified_job_type": kind}))),
             ("created_by", Some(json!({"id": creator.id, "username": creator.name, "first_name": "", "last_name": ""}))),
             ("labels", Some(json!({"count": labels.len(), "results": labels}))),
+            ("credentials", (!job.is_workflow).then(|| json!(job.credentials.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()))),
         ]),
     });
     if job.is_workflow {
@@ -185,6 +186,20 @@ pub fn job(world: &World, job: &Job, root: &str, detail: bool) -> Value {
         }
     }
     view
+}
+
+/// The nodes of a workflow's run, each with the job it launched.
+pub fn nodes(world: &World, job: &Job) -> Vec<Value> {
+    let fails = world.template(job.template).is_some_and(|template| template.play == Play::NodeFails);
+    let row = |(index, name): (u64, &str)| {
+        let (failed, id) = (fails && index == 1, job.id * 100 + index);
+        let status = if failed { "failed" } else { "successful" };
+        json!({
+            "id": id, "type": "workflow_job_node", "workflow_job": job.id, "do_not_run": false,
+            "summary_fields": {"job": {"id": id, "name": name, "description": "", "status": status, "failed": failed, "type": "job"}},
+        })
+    };
+    [(0, "Restart service"), (1, "Fails on web2")].map(row).to_vec()
 }
 
 fn add_details(world: &World, job: &Job, view: &mut Value) {

@@ -38,6 +38,12 @@ pub enum Play {
     Broken,
     /// The play is for hosts there are none of.
     NoHosts,
+    /// Its output is longer than the server likes to show.
+    Chatty,
+    /// Nobody ever says that its output is complete, because its worker was lost.
+    NeverTold,
+    /// One of a workflow's nodes fails, on a path that deals with it.
+    NodeFails,
 }
 
 /// A job template or a workflow template.
@@ -65,7 +71,7 @@ pub struct Template {
     pub play: Play,
     /// How long it runs when the pace says nothing else.
     pub runs_for: Option<Duration>,
-    /// Somebody turns this prompt off right after it was asked about.
+    /// Somebody turns this prompt off whenever it was asked about, and on again after the launch.
     pub fickle: Option<&'static str>,
     /// The project's last update failed.
     pub has_no_revision: bool,
@@ -86,6 +92,7 @@ pub struct Job {
     pub job_type: String,
     pub verbosity: u64,
     pub inventory: Option<u64>,
+    pub credentials: Vec<u64>,
     pub labels: Vec<u64>,
     pub status: &'static str,
     pub explanation: String,
@@ -268,12 +275,15 @@ impl World {
         let job = self.jobs[&id].clone();
         let Some(template) = self.template(job.template).cloned() else { return };
         let passed = |since: Instant, wait: Duration| now.duration_since(since) >= wait;
-        if job.status == "pending" {
+        if job.status == "waiting" {
+            self.run(id);
+        } else if job.status == "pending" {
             // What it waits for is told only much later, if at all.
             let is_open = |other: &Job| other.template == job.template && other.id < id && !other.is_final();
             let is_blocked = !template.allow_simultaneous && self.jobs.values().any(is_open);
             if !is_blocked && !pace.task_service_down && passed(job.created, pace.queue) {
-                self.run(id);
+                // A node has been chosen; it runs from the next look on.
+                self.job(id).status = "waiting";
             }
         } else if job.status == "running" {
             if job.cancel_asked.is_some_and(|asked| passed(asked, pace.cancel)) {
@@ -285,7 +295,7 @@ impl World {
                     self.finish(id);
                 }
             }
-        } else if job.ended.is_some_and(|ended| passed(ended, pace.events)) {
+        } else if job.ended.is_some_and(|ended| passed(ended, pace.events)) && template.play != Play::NeverTold {
             self.job(id).events_stored = true;
         }
     }
@@ -350,7 +360,7 @@ impl World {
         }
         let row = |(index, host): (usize, String)| {
             let fails = matches!(template.play, Play::Fails { host: failing, .. } if failing == host);
-            let changes = template.play == Play::Good;
+            let changes = matches!(template.play, Play::Good | Play::Chatty);
             json!({
                 "id": job.id * 10 + index as u64, "type": "job_host_summary", "job": job.id, "host_name": host,
                 "ok": if fails { 0 } else { 2 }, "changed": u8::from(changes), "dark": 0, "failures": u8::from(fails),
@@ -391,6 +401,9 @@ impl World {
         let mut lines = vec![String::new(), "PLAY [all] ****".to_owned(), String::new()];
         if let Play::Fails { host, message } = &template.play {
             lines.push(format!("fatal: [{host}]: FAILED! => {{\"changed\": false, \"msg\": \"{message}\"}}"));
+        }
+        if template.play == Play::Chatty {
+            lines.extend(std::iter::repeat_n("    \"msg\": \"x\"".repeat(8), 10_000));
         }
         lines.push("PLAY RECAP ****".to_owned());
         lines.extend(
