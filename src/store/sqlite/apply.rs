@@ -92,6 +92,9 @@ impl Session {
             if start_action {
                 self.write_attempt(heal, now)?;
             }
+            if let Some(before) = before.as_ref().filter(|before| never_tried(before, heal)) {
+                self.forget_attempt(before)?;
+            }
         } else if start_action || !messages.is_empty() {
             return Err(StoreError::Database("a plan without a heal has messages or an action".to_owned()));
         }
@@ -190,12 +193,29 @@ impl Session {
         Ok(())
     }
 
+    /// Takes an attempt that could not be tried out of what counts against the limits: nothing was done, and others would be held
+    /// back by it.
+    fn forget_attempt(&self, heal: &Heal) -> Result<(), StoreError> {
+        let Some(step) = heal.current_step() else { return Ok(()) };
+        let number = i64::try_from(heal.step).unwrap_or(i64::MAX);
+        self.execute(
+            "DELETE FROM attempt WHERE heal = ?1 AND step = ?2 AND number = ?3",
+            params![id_text(heal.id.0), number, step.attempts_used],
+        )?;
+        Ok(())
+    }
+
     /// A heal by its identity.
     pub(super) fn read_heal(&self, id: HealId) -> Result<Option<Heal>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT doc FROM heal WHERE id = ?1")?;
         let doc: Option<String> = statement.query_row([id_text(id.0)], |row| row.get(0)).optional()?;
         doc.as_deref().map(decode_heal).transpose()
     }
+}
+
+/// Whether what was under way could not be tried at all, so that it is tried again without having cost an attempt.
+fn never_tried(before: &Heal, after: &Heal) -> bool {
+    is_acting(before) && matches!(after.phase, Phase::Pending { unreachable_since: Some(_), .. })
 }
 
 /// Whether an attempt of the heal is under way.

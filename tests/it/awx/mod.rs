@@ -1,9 +1,12 @@
 //! AWX jobs: the small test server is honest, and what is launched on it is launched once, aimed right, and followed.
 
 mod action;
+mod aim;
 mod bootstrap;
 mod cancelling;
 mod crash;
+mod outage;
+mod reaching;
 mod recordings;
 mod stories;
 

@@ -196,23 +196,91 @@ fn a_dry_run_asks_awx_nothing() {
     let shadowed = daemon.wait_for_state("shadowed");
     let reason = shadowed["reason"].as_str().unwrap();
     assert!(reason.contains("would run AWX job Restart anywhere limited to web1"), "{reason}");
+    assert_eq!(daemon.request("POST", "/hooks/awx").send().unwrap().status().as_u16(), 202);
+    assert!(daemon.terminate().success());
+    home.write("alert.json", &body("firing", "web2"));
+    for verb in [&["plan", "alert.json"][..], &["check"]] {
+        let output = home.command(verb).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
     assert_eq!(scene.awx.world().calls, []);
+    // What is asked for is asked, and only asked.
+    let output = home.command(&["check", "--online"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let world = scene.awx.world();
+    assert!(!world.calls.is_empty() && world.calls.iter().all(|call| call.method == "GET"), "{:?}", world.calls);
+}
+
+#[test]
+fn a_job_that_awx_took_only_in_part_is_stopped_and_pages() {
+    let scene = Scene::set();
+    scene.awx.world().pace.queue = Duration::from_mins(1);
+    scene.awx.world().named("Restart anywhere").fickle = Some("limit");
+    let home = scene.home(RULE);
+    let daemon = home.start();
+    assert_eq!(daemon.post(body("firing", "web1")), Some(202));
+    let ended = daemon.wait_for_state("suppressed");
+    assert!(ended["reason"].as_str().unwrap().contains("AWX ignored limit; it was told to stop at once"), "{ended}");
+    let world = scene.awx.world();
+    assert_eq!((world.jobs.len(), world.jobs[&2].status), (1, "canceled"));
+    drop(world);
+    eventually("a human is told", || {
+        scene.slack.received().iter().any(|post| post.to_string().contains("AWX ignored limit"))
+    });
+}
+
+#[test]
+fn what_an_alert_says_reaches_the_play_as_text_and_never_as_a_template() {
+    let scene = Scene::set();
+    let home = scene.home(RULE);
+    let daemon = home.start();
+    let evil = "{{ lookup('pipe', 'id') }}{% x %}";
+    let labels = json!({"alertname": "InstanceDown", "instance": "web1:9100", "job": "ui", "note": evil});
+    assert_eq!(daemon.post(delivery(&[alert("firing", &labels, Duration::ZERO)])), Some(202));
+    daemon.wait_for_state("verifying");
+    let sent = scene.awx.world().jobs[&2].extra_vars["alert"]["labels"]["note"].clone();
+    assert_eq!(sent, "{ { lookup('pipe', 'id') }}{ % x %}");
+    let labels = json!({"alertname": "InstanceDown", "instance": "web2:9100", "job": evil});
+    assert_eq!(daemon.post(delivery(&[alert("firing", &labels, Duration::ZERO)])), Some(202));
+    let refused = daemon.wait_for_state("suppressed");
+    assert!(refused["reason"].as_str().unwrap().contains("texts of alerts are data"), "{refused}");
+    assert_eq!(scene.awx.world().jobs.len(), 1);
 }
 
 #[test]
 fn awx_may_say_that_jobs_have_changed_when_it_shows_the_token() {
     let scene = Scene::set();
+    scene.awx.world().pace.run = Duration::from_hours(1);
     let home = scene.home(RULE).token("a-webhook-token");
-    let config = format!("{}web: {{tokens: [{{name: awx, token: '${{HOOK}}', scopes: [webhook]}}]}}\n", scene.config());
-    home.write("autoheal.yml", &config);
-    home.secrets(&format!("AWX_TOKEN={TOKEN}\nSLACK={}\nHOOK=a-webhook-token\n", scene.slack.url()));
+    let tokens = "web: {tokens: [{name: awx, token: '${HOOK}', scopes: [webhook]}, {name: boss, token: '${BOSS}', scopes: [admin]}]}\n";
+    // By itself it would look seldom.
+    let config = scene.config().replace("jobStatusCheckInterval: 30ms", "jobStatusCheckInterval: 10m");
+    home.write("autoheal.yml", &format!("{config}{tokens}"));
+    home.secrets(&format!("AWX_TOKEN={TOKEN}\nSLACK={}\nHOOK=a-webhook-token\nBOSS=boss\n", scene.slack.url()));
     let daemon = home.start();
-    let body = r#"{"id": 2, "status": "successful"}"#;
-    let status = |request: reqwest::blocking::RequestBuilder| request.body(body).send().unwrap().status().as_u16();
-    assert_eq!(status(daemon.request("POST", "/hooks/awx")), 202);
-    assert_eq!(status(daemon.request("GET", "/hooks/awx")), 405);
-    let stranger = crate::support::daemon::client().post(daemon.url("/hooks/awx"));
-    assert_eq!(status(stranger), 401);
+    let body = |text: &'static str| {
+        move |request: reqwest::blocking::RequestBuilder| request.body(text).send().unwrap().status().as_u16()
+    };
+    // What it says is not believed: the job goes on.
+    let hook = body(r#"{"id": 2, "status": "successful"}"#);
+    assert_eq!(daemon.post(self::body("firing", "web1")), Some(202));
+    eventually("the job runs", || scene.awx.world().jobs.values().any(|job| job.status == "running"));
+    let looks = || scene.awx.world().calls.iter().filter(|call| call.path.ends_with("/unified_jobs/")).count();
+    for _ in 0..20 {
+        assert_eq!(hook(crate::support::daemon::client().post(daemon.url("/hooks/awx"))), 401);
+    }
+    assert_eq!(hook(daemon.request("GET", "/hooks/awx")), 405);
+    assert!(looks() < 5, "{} looks for strangers", looks());
+    // Looking ten times without being told would take minutes.
+    eventually("it is looked at when told", || {
+        assert_eq!(hook(daemon.request("POST", "/hooks/awx")), 202);
+        looks() >= 10
+    });
+    let daemon = daemon.with_token("boss");
+    assert_eq!(daemon.heals()[0]["state"], "acting");
+    scene.awx.world().finish(2);
+    assert_eq!(hook(daemon.request("POST", "/hooks/awx")), 202);
+    daemon.wait_for_state("verifying");
 }
 
 #[test]

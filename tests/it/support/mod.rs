@@ -13,6 +13,7 @@ pub mod office;
 pub mod pki;
 pub mod prometheus;
 pub mod promtool;
+pub mod proxy;
 pub mod service;
 pub mod sighting;
 pub mod site;

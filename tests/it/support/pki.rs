@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
 
 /// An authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -31,6 +35,22 @@ impl Authority {
 
     pub fn der(&self) -> CertificateDer<'static> {
         self.0.der().clone()
+    }
+
+    /// The TLS of a server on this machine, for clients that show a certificate of the same authority if it wants one.
+    pub fn acceptor(&self, wants_client: bool) -> TlsAcceptor {
+        super::install_tls();
+        let identity = self.sign(&["127.0.0.1"]);
+        let builder = if wants_client {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.der()).unwrap();
+            ServerConfig::builder()
+                .with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap())
+        } else {
+            ServerConfig::builder().with_no_client_auth()
+        };
+        let config = builder.with_single_cert(vec![identity.certificate.clone()], identity.key()).unwrap();
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// A certificate for these names: addresses, URIs or host names.

@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -41,17 +39,7 @@ impl Site {
 
     /// HTTPS with a certificate of this authority, for clients that show one of the same.
     pub async fn with_tls(answer: Answer, authority: &Authority, wants_client: bool) -> Self {
-        let identity = authority.sign(&["127.0.0.1"]);
-        let builder = if wants_client {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.der()).unwrap();
-            ServerConfig::builder()
-                .with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap())
-        } else {
-            ServerConfig::builder().with_no_client_auth()
-        };
-        let config = builder.with_single_cert(vec![identity.certificate.clone()], identity.key()).unwrap();
-        Self::serve(answer, Some(TlsAcceptor::from(Arc::new(config)))).await
+        Self::serve(answer, Some(authority.acceptor(wants_client))).await
     }
 
     async fn serve(answer: Answer, tls: Option<TlsAcceptor>) -> Self {

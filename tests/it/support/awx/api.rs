@@ -29,20 +29,21 @@ pub struct Answer {
     content_type: &'static str,
     body: String,
     location: Option<String>,
+    retry_after: Option<u64>,
 }
 
 impl Answer {
     #[expect(clippy::needless_pass_by_value, reason = "callers build it in place")]
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, content_type: "application/json", body: body.to_string(), location: None }
+        Self { status, content_type: "application/json", body: body.to_string(), location: None, retry_after: None }
     }
 
     fn text(body: String) -> Self {
-        Self { status: 200, content_type: "text/plain; charset=utf-8", body, location: None }
+        Self { status: 200, content_type: "text/plain; charset=utf-8", body, location: None, retry_after: None }
     }
 
     pub fn empty(status: u16) -> Self {
-        Self { status, content_type: "application/json", body: String::new(), location: None }
+        Self { status, content_type: "application/json", body: String::new(), location: None, retry_after: None }
     }
 
     pub fn forbidden() -> Self {
@@ -60,11 +61,16 @@ impl Answer {
         }
         let body = format!("<html><head><title>{status}</title></head><body>proxy</body></html>");
         let location = (300..400).contains(&status).then(|| "/migrations_notran/".to_owned());
-        Self { status, content_type: "text/html", body, location }
+        Self { status, content_type: "text/html", body, location, retry_after: None }
     }
 
     pub fn with_location(mut self, location: String) -> Self {
         self.location = Some(location);
+        self
+    }
+
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -76,6 +82,9 @@ impl Answer {
             .header("date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
             .header("x-api-product-name", "AWX")
             .header("x-api-request-id", "39d23f5b0f9a409191c5e45c18b32ff1");
+        if let Some(seconds) = self.retry_after {
+            builder = builder.header("retry-after", seconds);
+        }
         if let Some(location) = self.location {
             builder = builder.header("location", location);
         }
@@ -90,7 +99,13 @@ pub fn answer(world: &mut World, head: &Parts, body: &[u8]) -> Answer {
     let Some((root, rest)) =
         ["/api/controller/", "/api/"].into_iter().find_map(|root| Some((root, path.strip_prefix(root)?)))
     else {
-        return Answer { status: 404, content_type: "text/html", body: "<!DOCTYPE html>".into(), location: None };
+        return Answer {
+            status: 404,
+            content_type: "text/html",
+            body: "<!DOCTYPE html>".into(),
+            location: None,
+            retry_after: None,
+        };
     };
     if rest.is_empty() {
         let version = format!("{root}v2/");
@@ -234,8 +249,16 @@ fn jobs(world: &mut World, asker: &Asker, method: &str, folder: &str, rest: &[&s
     };
     let of_folder = |job: &&Job| folder == "unified_jobs" || (folder == "workflow_jobs") == job.is_workflow;
     let [id, rest @ ..] = rest else {
-        let rows =
-            world.jobs.values().filter(of_folder).map(|job| views::job(world, job, &asker.root, false)).collect();
+        // As a database does it: by what there is an index for, before anything is made of the rest.
+        let pairs = lists::pairs(query);
+        let get = |wanted: &str| pairs.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+        let (limit, ids) = (get("limit__exact"), get("id__in"));
+        let is_asked_for = |job: &&Job| {
+            limit.is_none_or(|limit| job.limit == limit)
+                && ids.is_none_or(|ids| ids.split(',').any(|id| id == job.id.to_string()))
+        };
+        let asked_for = world.jobs.values().filter(of_folder).filter(is_asked_for);
+        let rows = asked_for.map(|job| views::job(world, job, &asker.root, false)).collect();
         return lists::answer(asker, &format!("{folder}/"), query, model, rows);
     };
     let Some(job) = id.parse().ok().and_then(|id: u64| world.jobs.get(&id)).filter(of_folder).cloned() else {

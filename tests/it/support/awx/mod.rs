@@ -20,11 +20,13 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use self::world::Asks;
-pub use self::world::{Fault, Job, Pace, Play, World};
+pub use self::world::{Fault, Job, Pace, Play, Thing, World};
 
 /// The token of `alertbot`, who may run the templates of organization Ops.
 pub const TOKEN: &str = "alertbot-t0ken";
@@ -43,32 +45,43 @@ pub const ADMIN_PASSWORD: &str = "admin-passw0rd";
 pub struct AwxServer {
     world: Arc<Mutex<World>>,
     address: SocketAddr,
+    tls: Option<TlsAcceptor>,
     task: JoinSet<()>,
 }
 
 impl AwxServer {
     /// Starts it with the world of the recordings.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts it behind TLS.
+    pub async fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let world = Arc::new(Mutex::new(seed::world()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut server = Self { world, address, task: JoinSet::new() };
+        let mut server = Self { world, address, tls, task: JoinSet::new() };
         server.serve(listener);
         server
     }
 
     fn serve(&mut self, listener: TcpListener) {
-        let world = Arc::clone(&self.world);
+        let (world, tls) = (Arc::clone(&self.world), self.tls.clone());
         self.task.spawn(async move {
             // Connections end with the server.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let world = Arc::clone(&world);
+                let (world, tls) = (Arc::clone(&world), tls.clone());
                 connections.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&world), request));
-                    let connection = hyper::server::conn::http1::Builder::new();
-                    // A lost answer ends the connection; that is what it is for.
-                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                    match tls {
+                        None => talk(world, stream).await,
+                        // A client that trusts nobody leaves during the handshake.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                talk(world, stream).await;
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -87,7 +100,8 @@ impl AwxServer {
 
     /// The address as it stands in `awx.address`.
     pub fn url(&self) -> String {
-        format!("http://{}/api", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/api", self.address)
     }
 
     /// The address below the prefix that the platform's gateway uses.
@@ -101,6 +115,13 @@ impl AwxServer {
         world.tick();
         world
     }
+}
+
+async fn talk(world: Arc<Mutex<World>>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let service = service_fn(move |request| answer(Arc::clone(&world), request));
+    let connection = hyper::server::conn::http1::Builder::new();
+    // A lost answer ends the connection; that is what it is for.
+    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// One request; an error drops the connection without an answer.
@@ -118,7 +139,7 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
         world.tick();
         let fault = world.faults.next(asks);
         let answer = match fault {
-            Fault::Hang | Fault::Refuse(_) => {
+            Fault::Hang | Fault::Refuse(_) | Fault::SlowDown(_) => {
                 world.note(&head.method, &head.uri);
                 None
             }
@@ -130,6 +151,7 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
     match (fault, answer) {
         (Fault::None, Some(answer)) => Ok(answer.into_response()),
         (Fault::LoseAnswer, _) => Err(Lost),
+        (Fault::SlowDown(seconds), _) => Ok(api::Answer::failure(429).with_retry_after(seconds).into_response()),
         (Fault::Refuse(status), _) => Ok(api::Answer::failure(status).into_response()),
         _ => {
             let never: Infallible = std::future::pending().await;

@@ -141,18 +141,10 @@ pub fn world() -> World {
             thing(1, "Fleet", OPS, &[BOT]),
             thing(2, "Secret fleet", OPS, &[]),
             thing(3, "LabFleet", LAB, &[]),
+            thing(4, "Spare", OPS, &[BOT]),
         ],
-        // One name in each organization; one that is nowhere else.
-        credentials: vec![
-            thing(1, "ops-ssh", OPS, &[BOT]),
-            thing(2, "shared", OPS, &[BOT]),
-            thing(3, "shared", LAB, &[BOT]),
-        ],
-        labels: vec![
-            thing(1, "autoheal", OPS, &[BOT]),
-            thing(2, "shared", OPS, &[BOT]),
-            thing(3, "shared", LAB, &[BOT]),
-        ],
+        credentials: vec![thing(1, "ops-ssh", OPS, &[BOT])],
+        labels: vec![thing(1, "autoheal", OPS, &[BOT])],
         templates: templates(),
         jobs: BTreeMap::new(),
         pace: Pace::default(),

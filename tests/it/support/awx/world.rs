@@ -156,6 +156,8 @@ pub enum Fault {
     LateHang,
     /// Answered with this status, nothing done.
     Refuse(u16),
+    /// A gateway wants to be left alone for so many seconds.
+    SlowDown(u64),
 }
 
 /// What goes wrong.
@@ -264,7 +266,8 @@ impl World {
             return;
         }
         let now = Instant::now();
-        let ids: Vec<u64> = self.jobs.keys().copied().collect();
+        let is_over = |job: &Job| job.is_final() && job.events_stored;
+        let ids: Vec<u64> = self.jobs.values().filter(|job| !is_over(job)).map(|job| job.id).collect();
         for id in ids {
             self.tick_job(id, now);
         }
