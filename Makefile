@@ -40,6 +40,7 @@ bench: ## how fast: matching, the store, deliveries, POST to restart (bench/READ
 	scripts/install-parts.sh
 	cargo bench --locked
 	bench/webhook.sh
+	bench/awx-burst.sh
 	cargo build --locked --release --bin autoheal --example restart_latency
 	scripts/with-engine.sh $(TARGET_DIR)/release/examples/restart_latency $(TARGET_DIR)/release/autoheal
 
