@@ -235,3 +235,33 @@ async fn a_server_that_is_not_there_is_retried() {
     let said = retried(notifier.send(&outgoing).await);
     assert!(said.starts_with("mail server 127.0.0.1:1 could not be reached: "), "{said}");
 }
+
+#[tokio::test]
+async fn many_messages_go_as_one_mail_that_counts_them_and_is_the_same_at_every_try() {
+    let (pki, server) = start(&[]);
+    let notifier = notifier(&pki, &server);
+    assert!(notifier.pace().bundle_from <= 10, "a storm is one mail");
+    let bundle: Vec<_> = (0..12)
+        .map(|number| {
+            let mut outgoing = exhausted("on-call/email", "ui<script>");
+            outgoing.message.heal.rule = format!("restart-{}<b>", number % 2);
+            outgoing
+        })
+        .collect();
+    for _ in 0..2 {
+        notifier.send_bundle(&bundle).await.unwrap();
+    }
+    let (first, second) = (server.expect("message"), server.expect("message"));
+    assert_eq!(
+        header(&first, "Subject").join("").replace('\n', ""),
+        "12 heals at once: 12 in need of a human: every step was tried"
+    );
+    assert_eq!(header(&first, "Message-ID"), header(&second, "Message-ID"));
+    assert_eq!((&first["type"], &first["defects"]), (&"multipart/alternative".into(), &serde_json::json!([])));
+    let plain = first["plain"].as_str().unwrap();
+    assert!(plain.contains("6 × in need of a human: every step was tried — rule restart-0"), "{plain}");
+    assert!(plain.contains("InstanceDown on docker:local/name/ui (6 times, last at 2026-11-22T07:04:31Z)"), "{plain}");
+    let html = first["html"].as_str().unwrap();
+    assert!(html.contains("6 × in need of a human") && !html.contains("<b>") && !html.contains("<script"), "{html}");
+    assert_eq!(header(&first, "Auto-Submitted"), ["auto-generated"]);
+}

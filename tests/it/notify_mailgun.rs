@@ -153,3 +153,17 @@ async fn a_hanging_mailgun_costs_no_more_than_the_time_limit() {
     let result = notifier.send(&exhausted("on-call/mailgun", "ui")).await;
     assert!(matches!(result, Err(NotifyError::Retryable { .. })), "{result:?}");
 }
+
+#[tokio::test]
+async fn many_messages_are_posted_as_one_mail() {
+    let service = Service::start(|_| Answer::say(200, QUEUED)).await;
+    let notifier = MailgunNotifier::new(&settings(&service.url()), Pages::default()).unwrap();
+    let bundle: Vec<_> = (0..12).map(|_| exhausted("on-call/mailgun", "ui")).collect();
+    notifier.send_bundle(&bundle).await.unwrap();
+    let received = service.received();
+    assert_eq!((received.len(), notifier.pace().bundle_from), (1, 10));
+    let form = received[0].form();
+    let subject = form.iter().find(|(name, _)| name == "subject").map(|(_, value)| value.as_str());
+    assert_eq!(subject, Some("12 heals at once: 12 in need of a human: every step was tried"));
+    assert!(form.iter().any(|(name, value)| name == "text" && value.contains("(12 times, last at ")), "{form:?}");
+}
