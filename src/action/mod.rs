@@ -23,7 +23,7 @@ use crate::telemetry::Metrics;
 
 use self::awx::{AwxAction, AwxServer, AwxServerError};
 use self::container::{ContainerAction, DockerHost, DockerHostError};
-use self::http::{HttpServer, HttpServerError, RequestAction, Servers};
+use self::http::{HttpServer, HttpServerError, JobAction, RequestAction, Servers};
 
 /// What an action is told of the attempt it serves.
 #[derive(Debug, Clone)]
@@ -124,6 +124,7 @@ pub struct Actions {
     container: Arc<dyn Action>,
     awx: Arc<AwxAction>,
     request: Arc<dyn Action>,
+    job: Arc<dyn Action>,
 }
 
 /// An action's part of the configuration cannot be used.
@@ -156,7 +157,8 @@ impl Actions {
         Ok(Self {
             container: Arc::new(ContainerAction::new(docker_hosts, Arc::clone(clock))?),
             awx: Arc::new(AwxAction::new(awx_servers, clock, metrics)?),
-            request: Arc::new(RequestAction::new(http)),
+            request: Arc::new(RequestAction::new(Arc::clone(&http))),
+            job: Arc::new(JobAction::new(http)),
         })
     }
 
@@ -174,6 +176,7 @@ impl Actions {
             | RenderedAction::StopContainer(_) => Arc::clone(&self.container),
             RenderedAction::AwxJob(_) => Arc::clone(&self.awx) as Arc<dyn Action>,
             RenderedAction::HttpRequest(_) => Arc::clone(&self.request),
+            RenderedAction::HttpJob(_) => Arc::clone(&self.job),
         }
     }
 }

@@ -50,9 +50,11 @@ async fn ask(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
             continue;
         }
         for (index, step) in rule.steps.iter().enumerate() {
-            if let Action::AwxJob(job) = &step.action {
-                let what = format!("rule {}, step {}", rule.name, index + 1);
-                good &= tell(out, &what, &awx.check_job(job).await)?;
+            let what = format!("rule {}, step {}", rule.name, index + 1);
+            match &step.action {
+                Action::AwxJob(job) => good &= tell(out, &what, &awx.check_job(job).await)?,
+                Action::HttpJob(job) => good &= tell(out, &what, &http.check_job(job).await)?,
+                _ => {}
             }
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, servers: &HttpSection) -> O
             server.zip(location)
         }
     };
-    let call = read_call(reader, &request, place.as_ref().map(|(_, location)| location.clone()), KEY);
+    let call = read_call(reader, &request, place.as_ref().map(|(_, location)| location.clone()), KEY, None);
     let body_matches = request.get("bodyMatches").and_then(|node| read_pattern(reader, node));
     let idempotent = request.get("idempotent").and_then(|node| reader.boolean(node));
     let target = request.get("target").and_then(|node| read_text(reader, node, "target", &[]));
@@ -89,12 +89,14 @@ pub(super) fn read_call(
     call: &Mapping<'_>,
     location: Option<Location<Template>>,
     known: Known,
+    default: Option<HttpMethod>,
 ) -> Option<Call<Template>> {
     let body = read_body(reader, call, known);
     let method = match call.get("method") {
         Some(node) => read_method(reader, node),
         // Whoever sends something means to change something; whoever sends nothing should say what is meant.
         None if body.is_some() => Some(HttpMethod::Post),
+        None if default.is_some() => default,
         None => {
             reader.error(call.span, "say what is asked for", "`method` is missing");
             None
@@ -107,7 +109,7 @@ pub(super) fn read_call(
     }
     let headers = call.get("headers").map_or_else(BTreeMap::new, |node| read_headers(reader, node, known));
     let status = call.get("status").map_or_else(Vec::new, |node| read_statuses(reader, node));
-    Some(Call { method: method?, location: location?, headers, body, status })
+    Some(Call { method: method?, location: location?, headers, body, status, json_texts: Vec::new() })
 }
 
 fn read_method(reader: &Reader<'_>, node: &Node) -> Option<HttpMethod> {

@@ -1,4 +1,4 @@
-//! `http:` — the servers that `httpRequest` speaks to.
+//! `http:` — the servers that `httpRequest` and `httpJob` speak to.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -15,14 +15,20 @@ use crate::verify::Authorization;
 const HTTP: Schema = Schema { what: "`http`", keys: &["servers"], unsupported: &[], strict: false };
 const SERVER: Schema = Schema {
     what: "an HTTP server",
-    keys: &["name", "address", "token", "credentials", "headers", "tls", "proxy", "timeouts"],
+    keys: &["name", "address", "token", "credentials", "headers", "tls", "proxy", "timeouts", "pollInterval"],
     unsupported: &[],
     strict: false,
 };
-const TIMEOUTS: Schema =
-    Schema { what: "`timeouts` of an HTTP server", keys: &["connect", "request"], unsupported: &[], strict: false };
+const TIMEOUTS: Schema = Schema {
+    what: "`timeouts` of an HTTP server",
+    keys: &["connect", "request", "lostAnswer", "queued"],
+    unsupported: &[],
+    strict: false,
+};
 
 const SHORT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
+
+const LONG: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
 
 /// The headers of a request that follow from the rest of it.
 const OURS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
@@ -82,11 +88,20 @@ fn read_server(reader: &Reader<'_>, section: &Mapping<'_>, name: String) -> Opti
     let proxy = section.get("proxy").and_then(|node| awx::read_proxy(reader, node));
     let mut times = HttpTimes::default();
     if let Some(timeouts) = section.get("timeouts").and_then(|node| reader.mapping(node, &TIMEOUTS)) {
-        for (key, time) in [("connect", &mut times.connect), ("request", &mut times.request)] {
-            if let Some(value) = timeouts.get(key).and_then(|node| reader.duration(node, SHORT)) {
+        let fields = [
+            ("connect", &mut times.connect, SHORT),
+            ("request", &mut times.request, SHORT),
+            ("lostAnswer", &mut times.lost_answer, SHORT),
+            ("queued", &mut times.queued, LONG),
+        ];
+        for (key, time, range) in fields {
+            if let Some(value) = timeouts.get(key).and_then(|node| reader.duration(node, range)) {
                 *time = value;
             }
         }
+    }
+    if let Some(interval) = section.get("pollInterval").and_then(|node| reader.duration(node, SHORT)) {
+        times.longest_poll = interval;
     }
     let has_credentials = !matches!(auth, HttpAuth::None) || !headers.is_empty();
     if address.as_ref().is_some_and(|url| url.scheme() == "http")

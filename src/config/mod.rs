@@ -14,6 +14,8 @@ mod docker;
 mod documents;
 mod endpoint;
 mod files;
+mod http_job;
+mod http_presets;
 mod http_request;
 mod http_servers;
 mod lint;

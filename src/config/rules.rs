@@ -45,6 +45,7 @@ const RULE: Schema = Schema {
         "awxJob",
         "httpRequest",
         "batchJob",
+        "httpJob",
         "startContainer",
         "stopContainer",
         "attempts",

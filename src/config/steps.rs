@@ -10,7 +10,7 @@ use super::reader::{Mapping, Reader, Schema};
 use super::rules::{Surroundings, template};
 use super::verify;
 use super::yaml::{Kind, Node};
-use super::{awx_job, http_request};
+use super::{awx_job, http_job, http_request};
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::backoff::Backoff;
 use crate::domain::rule::{Step, VerifyPolicy};
@@ -20,8 +20,8 @@ use crate::domain::template::Template;
 const MANNER: [&str; 4] = ["attempts", "backoff", "timeout", "verify"];
 
 /// Actions that are done, and the ancestor's that is only read.
-const ACTIONS: [&str; 6] =
-    ["restartContainer", "startContainer", "stopContainer", "awxJob", "httpRequest", ancestor::BATCH_JOB];
+const ACTIONS: [&str; 7] =
+    ["restartContainer", "startContainer", "stopContainer", "awxJob", "httpRequest", "httpJob", ancestor::BATCH_JOB];
 
 const STEP: Schema = Schema {
     what: "a step",
@@ -31,6 +31,7 @@ const STEP: Schema = Schema {
         "stopContainer",
         "awxJob",
         "httpRequest",
+        "httpJob",
         "attempts",
         "backoff",
         "timeout",
@@ -119,7 +120,7 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     }
     // What was stopped is never healthy.
     let acts_on_containers = step.key_span("restartContainer").or(step.key_span("startContainer")).is_some();
-    let is_job = step.key_span("awxJob").is_some();
+    let is_job = step.key_span("awxJob").or(step.key_span("httpJob")).is_some();
     let action = read_action(reader, step, around);
     let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
     let backoff = step.get("backoff").map_or(Some(Backoff::default()), |node| read_backoff(reader, node));
@@ -141,6 +142,7 @@ fn read_action(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_
         "httpRequest" => {
             http_request::read(reader, node, around.http).map(|request| Action::HttpRequest(Box::new(request)))
         }
+        "httpJob" => http_job::read(reader, node, around.http).map(|job| Action::HttpJob(Box::new(job))),
         _ => read_deed(reader, key, node, around.hosts),
     }
 }

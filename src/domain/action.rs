@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::template::{AlertContext, RenderError, Template};
 
 pub use awx::{AwxJob, JobType, check_limit, without_jinja};
-use http::HttpRequest;
+use http::{HttpJob, HttpRequest};
 
 pub use container::{ContainerSelector, Deed, RestartContainer};
 pub use tree::Tree;
@@ -57,6 +57,8 @@ pub enum Action<Text> {
     AwxJob(Box<AwxJob<Text>>),
     /// `httpRequest`.
     HttpRequest(Box<HttpRequest<Text>>),
+    /// `httpJob`.
+    HttpJob(Box<HttpJob<Text>>),
 }
 
 /// An action as a rule wrote it.
@@ -154,6 +156,7 @@ impl ActionTemplate {
             Self::StopContainer(containers) => Ok(Action::StopContainer(containers.render(alert)?)),
             Self::AwxJob(job) => Ok(Action::AwxJob(Box::new(job.render(alert)?))),
             Self::HttpRequest(request) => Ok(Action::HttpRequest(Box::new(request.render(alert)?))),
+            Self::HttpJob(job) => Ok(Action::HttpJob(Box::new(job.render(alert)?))),
         }
     }
 }
@@ -166,7 +169,7 @@ impl<Text> Action<Text> {
             Self::RestartContainer(containers) => Some((Deed::Restart, containers)),
             Self::StartContainer(containers) => Some((Deed::Start, containers)),
             Self::StopContainer(containers) => Some((Deed::Stop, containers)),
-            Self::AwxJob(_) | Self::HttpRequest(_) => None,
+            Self::AwxJob(_) | Self::HttpRequest(_) | Self::HttpJob(_) => None,
         }
     }
 
@@ -179,6 +182,7 @@ impl<Text> Action<Text> {
             Self::StopContainer(_) => Deed::Stop.kind(),
             Self::AwxJob(_) => "awxJob",
             Self::HttpRequest(_) => "httpRequest",
+            Self::HttpJob(_) => "httpJob",
         }
     }
 }
@@ -199,6 +203,7 @@ impl RenderedAction {
             }
             Self::AwxJob(job) => Target(job.target()),
             Self::HttpRequest(request) => Target(request.target()),
+            Self::HttpJob(job) => Target(job.target()),
         }
     }
 
@@ -211,6 +216,7 @@ impl RenderedAction {
             }
             Self::AwxJob(job) => job.fields(),
             Self::HttpRequest(request) => request.fields(),
+            Self::HttpJob(job) => job.fields(),
         }
     }
 
@@ -221,7 +227,7 @@ impl RenderedAction {
             Self::RestartContainer(_) => Deed::Restart.doing(),
             Self::StartContainer(_) => Deed::Start.doing(),
             Self::StopContainer(_) => Deed::Stop.doing(),
-            Self::AwxJob(_) => "running",
+            Self::AwxJob(_) | Self::HttpJob(_) => "running",
             Self::HttpRequest(_) => "asking",
         }
     }
@@ -235,6 +241,7 @@ impl RenderedAction {
             Self::StopContainer(containers) => containers.summary(Deed::Stop),
             Self::AwxJob(job) => job.summary(),
             Self::HttpRequest(request) => request.summary(),
+            Self::HttpJob(job) => job.summary(),
         }
     }
 }

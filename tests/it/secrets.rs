@@ -156,6 +156,9 @@ fn a_wrong_configuration_never_shows_the_value_of_a_secret() {
         "throttling: {interval: \"${MAILGUN_SMTP_PASSWORD}\"}\n",
         "web: {bearerTokens: [\"${WEBHOOK_BEARER_TOKEM}\"]}\n",
         "defaultReceivers: [\"${MAILGUN_SMTP_PASSWORD}\"]\n",
+        "http: {servers: [{name: a, address: \"${MAILGUN_SMTP_PASSWORD}\", token: \"${WEBHOOK_BEARER_TOKEN}\"}]}\n",
+        "http: {servers: [{name: a, address: 'http://a', proxy: \"${MAILGUN_SMTP_PASSWORD}\"}]}\n",
+        "http: {servers: [{name: \"${MAILGUN_SMTP_PASSWORD}\", address: 'http://a', headers: {X: \"${WEBHOOK_BEARER_TOKEN}\"}}]}\n",
         "\"${MAILGUN_SMTP_PASSWORD}\": 1\n",
     ] {
         let home = Home::new(config, RULES);

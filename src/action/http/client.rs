@@ -16,6 +16,7 @@ use super::settings::{HttpAuth, HttpServer, HttpServerError, HttpTimes};
 use crate::action::circuit::{Change, Circuit};
 use crate::action::words;
 use crate::clock::Clock;
+use crate::domain::action::Tree;
 use crate::domain::action::http::{Body, Call, Facts, HttpMethod};
 use crate::domain::{Timestamp, elapsed};
 use crate::secret::Secret;
@@ -60,6 +61,8 @@ pub(super) struct Answer {
     pub text: String,
     /// The body; null when it is not JSON.
     pub json: Value,
+    /// Whether all of the body was read.
+    pub is_whole: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -69,6 +72,11 @@ impl Answer {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+    }
+
+    /// Whether it is a success in general.
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
     }
 }
 
@@ -94,7 +102,15 @@ impl Sending {
         let fill = |text: &str| facts.fill(text, str::to_owned);
         let body = call.body.as_ref().map(|body| match body {
             Body::Text(text) => Body::Text(fill(text)),
-            Body::Json(tree) => Body::Json(crate::domain::action::Tree::Plain(facts.fill_tree(&tree.to_json()))),
+            Body::Json(tree) => {
+                let mut value = facts.fill_tree(&tree.to_json());
+                for name in &call.json_texts {
+                    if let Some(field) = value.get_mut(name) {
+                        *field = Value::String(field.to_string());
+                    }
+                }
+                Body::Json(Tree::Plain(value))
+            }
             Body::Form(fields) => Body::Form(fields.iter().map(|(name, value)| (name.clone(), fill(value))).collect()),
         });
         let mut headers: Vec<_> = call.headers.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
@@ -103,6 +119,12 @@ impl Sending {
             headers.extend((!is_named).then(|| (IDEMPOTENCY_KEY.to_string(), facts.key.to_owned())));
         }
         Self { method: call.method, path: call.location.with(facts), headers, body, doing: doing.to_owned() }
+    }
+
+    /// Adds a header.
+    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
     }
 }
 
@@ -142,6 +164,11 @@ impl Client {
             clock,
             metrics,
         })
+    }
+
+    /// How long things may take.
+    pub(super) const fn times(&self) -> &HttpTimes {
+        &self.times
     }
 
     /// The time.
@@ -186,17 +213,18 @@ impl Client {
             let request = self.request(sending)?.timeout(limit);
             let mut response = request.send().await.map_err(|error| Kind::of(error, limit))?;
             let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-            let mut bytes = Vec::new();
+            let (mut bytes, mut is_whole) = (Vec::new(), true);
             while let Some(chunk) = response.chunk().await.map_err(|error| Kind::of(error, limit))? {
                 bytes.extend_from_slice(&chunk);
                 if bytes.len() > MAX_BODY {
+                    is_whole = false;
                     bytes.truncate(MAX_BODY);
                     break;
                 }
             }
             let text = self.masked(&String::from_utf8_lossy(&bytes));
             let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-            Ok(Answer { status, headers, text, json, took: elapsed(began, self.now()) })
+            Ok(Answer { status, headers, text, json, is_whole, took: elapsed(began, self.now()) })
         };
         let result = asked.await.map_err(|kind| fault(self.masked_kind(kind)));
         self.learn(&result);

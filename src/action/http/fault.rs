@@ -61,6 +61,15 @@ impl Fault {
         matches!(self.kind, Kind::NoConnection(_) | Kind::Hung(_) | Kind::Broken(_))
     }
 
+    /// What a look that was not answered means for its attempt: nothing was tried yet.
+    pub(super) fn not_asked(self) -> ActionOutcome {
+        let error = self.to_string();
+        match self.kind {
+            Kind::Hung(_) | Kind::Broken(_) => ActionOutcome::Unreachable { error },
+            _ => self.not_tried(),
+        }
+    }
+
     /// What a request that never arrived means for its attempt.
     pub(super) fn not_tried(self) -> ActionOutcome {
         let error = self.to_string();

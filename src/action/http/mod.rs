@@ -1,10 +1,11 @@
 //! Actions on servers that speak HTTP.
 //!
 //! Reading order: [`settings`] says how a server is reached, `client` speaks to it (`fault` puts into words what goes wrong),
-//! `request` is `httpRequest`.
+//! `request` is `httpRequest`, `job` is `httpJob`.
 
 mod client;
 mod fault;
+mod job;
 mod request;
 pub mod settings;
 
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use reqwest::Url;
 use serde_json::{Value, json};
 
+pub use job::JobAction;
 pub use settings::{HttpAuth, HttpServer, HttpServerError, HttpTimes};
 
 use self::client::{Client, Sending, said};

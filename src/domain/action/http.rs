@@ -1,9 +1,11 @@
-//! What actions say by HTTP: where a request goes, what it carries, and `httpRequest`, which is one of them.
+//! What actions say by HTTP: where a request goes, what it carries; `httpRequest`, which is one of them, and `httpJob`, which
+//! is made of several.
 //!
 //! What comes from an alert is data wherever it is put: percent-encoded in an address, one value in JSON or a form, refused
 //! in a header where it would begin another one. The server is the rule's choice: an alert can name one only among the hosts that the rule
 //! lists.
 
+mod job;
 mod late;
 mod place;
 
@@ -17,8 +19,9 @@ use super::{ActionRenderError, in_short, render_required};
 use crate::domain::evidence::ProbeTls;
 use crate::domain::template::{AlertContext, Template};
 
+pub use job::{Find, HttpJob, Output, Pick, Poll, Queue, Requirement, Word};
 pub use late::{Facts, mentions_job, mentions_late, shown, write_late};
-pub use place::{Location, LocationError, check_host, check_origin};
+pub use place::{Location, LocationError, check_host, check_origin, encode};
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,10 +119,13 @@ pub struct Call<Text> {
     /// Statuses that are a success; empty means any 2xx.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<StatusRange>,
+    /// Fields of a JSON body that are sent as a text which holds JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub json_texts: Vec<String>,
 }
 
 /// For serde, whose own default would ask the text to have one.
-const fn none<T>() -> Option<T> {
+pub(super) const fn none<T>() -> Option<T> {
     None
 }
 
@@ -172,9 +178,13 @@ impl Body<Template> {
         };
         Ok(match self {
             Self::Text(text) => Body::Text(value("body", text)?),
-            Self::Json(tree) => Body::Json(
-                tree.render("json", alert, &mut |field, text, rendered| late::refuse_marks(field, text, rendered))?,
-            ),
+            Self::Json(tree) => Body::Json(tree.render("json", alert, &mut |field, text, rendered| {
+                if !text.is_literal() && rendered.trim().is_empty() {
+                    let (field, template) = (field.to_owned(), text.source().to_owned());
+                    return Err(ActionRenderError::Empty { field, template });
+                }
+                late::refuse_marks(field, text, rendered)
+            })?),
             Self::Form(fields) => {
                 let render =
                     |(name, text): (&String, &Template)| Ok((name.clone(), value(&format!("form.{name}"), text)?));
@@ -193,7 +203,20 @@ impl Call<Template> {
             headers: headers.collect::<Result<_, ActionRenderError>>()?,
             body: self.body.as_ref().map(|body| body.render(alert)).transpose()?,
             status: self.status.clone(),
+            json_texts: self.json_texts.clone(),
         })
+    }
+
+    /// Whether it asks for one of a job's facts.
+    #[must_use]
+    pub fn carries(&self, name: &str) -> bool {
+        let asks = |text: &Template| mentions_late(text.source(), name);
+        let in_body = self.body.as_ref().is_some_and(|body| match body {
+            Body::Text(text) => asks(text),
+            Body::Json(tree) => tree.texts().iter().any(|text| asks(text)),
+            Body::Form(fields) => fields.values().any(asks),
+        });
+        in_body || self.location.texts().any(asks) || self.headers.values().any(asks)
     }
 }
 

@@ -58,6 +58,19 @@ impl Tree<Template> {
     }
 }
 
+impl<Text> Tree<Text> {
+    /// Every text in it.
+    #[must_use]
+    pub fn texts(&self) -> Vec<&Text> {
+        match self {
+            Self::Text(text) => vec![text],
+            Self::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Self::Map(entries) => entries.values().flat_map(Self::texts).collect(),
+            Self::Plain(_) => Vec::new(),
+        }
+    }
+}
+
 impl Tree<String> {
     /// The value as JSON.
     #[must_use]

@@ -1,4 +1,4 @@
-//! `http:` and `httpRequest`.
+//! `http:`, `httpRequest` and `httpJob`.
 
 use autoheal::action::http::HttpAuth;
 use autoheal::domain::action::Action;
@@ -142,4 +142,108 @@ fn problems_of_a_request_are_shown_at_their_place() {
       |
       = help: the first one is at autoheal.yml:1:25
     "#);
+}
+
+fn job(job: &str) -> String {
+    rule("{}").replace("httpRequest: {}", &format!("httpJob: {job}"))
+}
+
+const POLL: &str = "poll: {path: '/jobs/{{ $job.id }}', state: /s, words: {y: ok, n: failed}}";
+
+#[test]
+fn every_way_to_get_a_job_wrong_is_told_with_what_to_do() {
+    for (wrong, expected) in [
+        ("{server: api, preset: jenkyns, job: a}", "did you mean `jenkins`?"),
+        ("{server: api, preset: jenkins}", "this preset needs `job`"),
+        ("{server: api, preset: jenkins, job: a, ref: main}", "`ref` is no key of preset jenkins"),
+        ("{server: api, preset: jenkins, job: a, parameters: {K: x}, keyIn: K}", "`K` is given already"),
+        ("{server: api, preset: rundeck, job: a, apiVersion: 11}", "expected a whole number from 18 to 999"),
+        ("{server: api, preset: semaphore, project: x, template: 5}", "a whole number"),
+        ("{server: api, preset: gitlab, project: a}", "this preset needs `ref`"),
+        ("{server: api, preset: gitlab, project: a, ref: '{{ $job.id }}'}", "nothing is known of a job here"),
+        ("{server: api, project: a}", "`project` belongs to a preset"),
+        ("{server: api, start: {path: /jobs}, id: {body: /id}}", "`httpJob` needs `poll`"),
+        ("{server: api, start: {path: /jobs}, POLL}", "nothing says which job was started"),
+        ("{server: api, start: {path: /jobs}, id: {body: id}, POLL}", "is no JSON pointer"),
+        ("{server: api, start: {path: /jobs}, id: {}, POLL}", "expected exactly one of `body` and `header`"),
+        ("{server: api, start: {path: '/jobs/{{ $job.id }}'}, id: {body: /id}, POLL}", "known here: key"),
+        (
+            "{server: api, start: {path: /jobs}, id: {body: /id}, find: {path: /jobs, id: /id}, POLL}",
+            "put {{ $job.key }} into a variable",
+        ),
+        (
+            "{server: api, start: {path: /jobs}, id: {body: /id}, poll: {path: /jobs, state: /s, words: {y: ok, n: failed}}}",
+            "`poll` does not say which job",
+        ),
+        (
+            "{server: api, start: {path: /jobs}, id: {body: /id}, poll: {path: '/{{ $job.id }}', state: /s, words: {y: ok}}}",
+            "no word means failed",
+        ),
+        (
+            "{server: api, start: {path: /jobs}, id: {body: /id}, poll: {path: '/{{ $job.id }}', state: /s, words: {y: ok, n: faild}}}",
+            "did you mean `failed`?",
+        ),
+        (
+            "{server: api, start: {path: /jobs}, id: {body: /id}, POLL, cancel: {path: /stop}}",
+            "`cancel` does not say which job",
+        ),
+        ("{server: api, start: {path: /jobs}, id: {body: /id}, POLL, cancelQueued: {path: /stop}}", "needs `queue`"),
+        ("{server: api, start: {pth: /jobs}, id: {body: /id}, POLL}", "did you mean `path`?"),
+    ] {
+        let said = told(&[
+            ("autoheal.yml", SERVERS),
+            ("rules/a.yml", &job(&wrong.replace("POLL", POLL))),
+            ("secrets", "T=t0ken\n"),
+        ]);
+        assert!(said.contains(expected) && said.contains("rules/a.yml:") && said.contains('^'), "{wrong}:\n{said}");
+    }
+}
+
+#[test]
+fn a_job_of_a_preset_is_shown_as_it_will_be_started_and_is_refused_where_an_alert_would_widen_it() {
+    let rules = job(
+        "{server: lab, preset: rundeck, job: 'a b', options: {s: '{{ $labels.job }}'}, filter: '{{ $labels.instance }}'}",
+    );
+    let (config, _) = load(&[("autoheal.yml", SERVERS), ("rules/a.yml", &rules), ("secrets", "T=t0ken\n")]).unwrap();
+    let rule = &config.rules.rules()[0];
+    let request = |instance: &str| {
+        let alert = serde_json::from_value(serde_json::json!({
+            "fingerprint": "0000000000000000", "status": "firing", "startsAt": "2026-01-01T00:00:00Z",
+            "labels": {"alertname": "X", "job": "ui", "instance": instance},
+        }));
+        rule.request(&alert.unwrap())
+    };
+    let steps = request("web1").ladder.unwrap();
+    let fields = steps[0].action.fields();
+    assert_eq!(
+        fields["start"],
+        serde_json::json!({"method": "POST", "path": "/api/18/job/a%20b/run", "json": {"options": {"s": "ui"}, "filter": "web1"}})
+    );
+    assert_eq!(steps[0].action.summary(), "run Rundeck job a b on lab");
+    assert_eq!(steps[0].timeout, std::time::Duration::from_mins(30));
+    let stored = serde_json::to_string(&steps[0].action).unwrap();
+    assert_eq!(serde_json::from_str::<autoheal::domain::action::RenderedAction>(&stored).unwrap(), steps[0].action);
+    assert!(stored.len() < 1500, "{} bytes", stored.len());
+    assert!(request(" ").ladder.unwrap_err().to_string().contains("json.filter is empty"));
+}
+
+#[test]
+fn the_documents_examples_load() {
+    let text = include_str!("../../../docs/http-jobs.md");
+    let blocks = text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let mut steps = 0;
+    for block in blocks.filter(|block| block.starts_with("- ")) {
+        let lines = block.lines().filter(|line| !line.trim_start().starts_with("server:"));
+        let ladder: Vec<_> = lines.collect();
+        let rules = format!(
+            "rules:\n- metadata: {{name: a}}\n  labels: {{alertname: X}}\n  steps:\n  {}\n",
+            ladder.join("\n  ")
+        );
+        let config = "http: {servers: [{name: a, address: 'https://a'}]}\n";
+        let (config, warnings) =
+            load(&[("autoheal.yml", config), ("rules/a.yml", &rules)]).unwrap_or_else(|told| panic!("{told}"));
+        assert!(warnings.is_empty(), "{warnings}");
+        steps += config.rules.rules()[0].steps.len();
+    }
+    assert_eq!(steps, 6);
 }

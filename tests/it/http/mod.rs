@@ -1,5 +1,6 @@
-//! `httpRequest`: what crosses the wire, and what becomes of a heal whatever comes back.
+//! `httpRequest` and `httpJob`: what crosses the wire, and what becomes of a heal whatever comes back.
 
+mod job;
 mod request;
 
 use std::time::Duration;

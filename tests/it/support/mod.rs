@@ -14,6 +14,7 @@ pub mod pki;
 pub mod prometheus;
 pub mod promtool;
 pub mod proxy;
+pub mod runners;
 pub mod service;
 pub mod sighting;
 pub mod site;

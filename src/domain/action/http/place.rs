@@ -114,6 +114,16 @@ impl Location<Template> {
     }
 }
 
+impl Location<Template> {
+    /// What stands in the request's first line when no part is a template.
+    #[must_use]
+    pub fn as_written(&self) -> String {
+        let written = |text: &Template| text.source().to_owned();
+        let query = self.query.iter().map(|(name, text)| (name.clone(), written(text)));
+        Location { path: self.path.iter().map(written).collect(), query: query.collect() }.path_and_query()
+    }
+}
+
 impl Location<String> {
     /// What stands in the request's first line.
     #[must_use]
@@ -163,7 +173,8 @@ fn part(source: &str, range: std::ops::Range<usize>, is_path: bool) -> Result<Te
 }
 
 /// Everything but letters, digits and `-._~` percent-encoded; marks stay.
-pub(super) fn encode(text: &str) -> String {
+#[must_use]
+pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     let mut in_mark = false;
     for c in text.chars() {

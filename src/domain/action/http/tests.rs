@@ -27,6 +27,7 @@ fn request(path: &str) -> HttpRequest<Template> {
             headers: BTreeMap::new(),
             body: None,
             status: Vec::new(),
+            json_texts: Vec::new(),
         },
         body_matches: None,
         idempotent: None,
