@@ -68,6 +68,12 @@ impl Task {
         self
     }
 
+    /// How long the engine waits for the container to end by itself.
+    fn stopping_within(mut self, time: Duration) -> Self {
+        self.restart.stop_timeout = Some(time);
+        self
+    }
+
     fn on(mut self, host: &str) -> Self {
         self.restart.host = host.into();
         self

@@ -41,7 +41,8 @@ async fn after_the_deed_it_is_followed() {
 
 /// Asks for a restart and dies as soon as the engine has begun to stop the container.
 async fn dies_while_stopping(engine: &Engine, container: &Container) -> (super::Assignment, serde_json::Value) {
-    let assignment = Task::new(named(&container.name)).assign();
+    // Long enough for the heir to look while the container is still being stopped, also on a busy machine.
+    let assignment = Task::new(named(&container.name)).stopping_within(Duration::from_secs(6)).assign();
     let first = action(&[engine.host(HOST)]);
     let handle = ready(first.look(&assignment).await);
     let (kept, lost) = (assignment.clone(), handle.clone());
