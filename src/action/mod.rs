@@ -101,7 +101,7 @@ pub enum Stop {
 /// One kind of action. Errors are outcomes: an action never fails to say what became of it.
 #[async_trait]
 pub trait Action: Send + Sync {
-    /// Looks at the target; changes nothing.
+    /// Looks at the target; does nothing to it.
     async fn look(&self, assignment: &Assignment) -> Look;
 
     /// Does it. Called once for a committed handle. Answers the handle to follow and what was done, in words.
@@ -112,6 +112,9 @@ pub trait Action: Send + Sync {
 
     /// Asks how far it is.
     async fn poll(&self, assignment: &Assignment, handle: &Value) -> Progress;
+
+    /// A person cancelled while [`Action::start`] is under way: what has begun goes on, and nothing more begins.
+    fn halt(&self, _assignment: &Assignment) {}
 
     /// Asks it to stop because a person cancelled the heal.
     async fn cancel(&self, _assignment: &Assignment, _handle: &Value) -> Stop {
@@ -173,7 +176,8 @@ impl Actions {
         match action {
             RenderedAction::RestartContainer(_)
             | RenderedAction::StartContainer(_)
-            | RenderedAction::StopContainer(_) => Arc::clone(&self.container),
+            | RenderedAction::StopContainer(_)
+            | RenderedAction::ExecInContainer(_) => Arc::clone(&self.container),
             RenderedAction::AwxJob(_) => Arc::clone(&self.awx) as Arc<dyn Action>,
             RenderedAction::HttpRequest(_) => Arc::clone(&self.request),
             RenderedAction::HttpJob(_) => Arc::clone(&self.job),

@@ -13,6 +13,7 @@ mod diagnostic;
 mod docker;
 mod documents;
 mod endpoint;
+mod exec;
 mod files;
 mod http_job;
 mod http_presets;

@@ -48,6 +48,7 @@ const RULE: Schema = Schema {
         "httpJob",
         "startContainer",
         "stopContainer",
+        "execInContainer",
         "attempts",
         "backoff",
         "timeout",

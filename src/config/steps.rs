@@ -10,8 +10,8 @@ use super::reader::{Mapping, Reader, Schema};
 use super::rules::{Surroundings, template};
 use super::verify;
 use super::yaml::{Kind, Node};
-use super::{awx_job, http_job, http_request};
-use crate::domain::action::{Action, ContainerSelector, RestartContainer};
+use super::{awx_job, exec, http_job, http_request};
+use crate::domain::action::{Action, ContainerSelector, Dependents, ExecInContainer, RestartContainer};
 use crate::domain::backoff::Backoff;
 use crate::domain::rule::{Step, VerifyPolicy};
 use crate::domain::template::Template;
@@ -20,8 +20,16 @@ use crate::domain::template::Template;
 const MANNER: [&str; 4] = ["attempts", "backoff", "timeout", "verify"];
 
 /// Actions that are done, and the ancestor's that is only read.
-const ACTIONS: [&str; 7] =
-    ["restartContainer", "startContainer", "stopContainer", "awxJob", "httpRequest", "httpJob", ancestor::BATCH_JOB];
+const ACTIONS: [&str; 8] = [
+    "restartContainer",
+    "startContainer",
+    "stopContainer",
+    "execInContainer",
+    "awxJob",
+    "httpRequest",
+    "httpJob",
+    ancestor::BATCH_JOB,
+];
 
 const STEP: Schema = Schema {
     what: "a step",
@@ -29,6 +37,7 @@ const STEP: Schema = Schema {
         "restartContainer",
         "startContainer",
         "stopContainer",
+        "execInContainer",
         "awxJob",
         "httpRequest",
         "httpJob",
@@ -42,7 +51,7 @@ const STEP: Schema = Schema {
 };
 const RESTART: Schema = Schema {
     what: "`restartContainer`",
-    keys: &["host", "name", "labels", "compose", "stopTimeout", "max", "minHealthy", "then"],
+    keys: &["host", "name", "labels", "compose", "stopTimeout", "max", "minHealthy", "then", "dependents"],
     unsupported: &[],
     strict: true,
 };
@@ -55,6 +64,12 @@ const START: Schema = Schema {
 const STOP: Schema = Schema {
     what: "`stopContainer`",
     keys: &["host", "name", "labels", "compose", "stopTimeout", "max", "minHealthy"],
+    unsupported: &[],
+    strict: true,
+};
+const EXEC: Schema = Schema {
+    what: "`execInContainer`",
+    keys: &["host", "name", "labels", "compose", "max", "command"],
     unsupported: &[],
     strict: true,
 };
@@ -119,7 +134,8 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
         [_, second, ..] => reader.error(second, "a step has one action", "make this action a step of its own"),
     }
     // What was stopped is never healthy.
-    let acts_on_containers = step.key_span("restartContainer").or(step.key_span("startContainer")).is_some();
+    let acts_on_containers =
+        ["restartContainer", "startContainer", "execInContainer"].into_iter().any(|key| step.key_span(key).is_some());
     let is_job = step.key_span("awxJob").or(step.key_span("httpJob")).is_some();
     let action = read_action(reader, step, around);
     let attempts = step.get("attempts").map_or(Some(1), |node| reader.integer(node, &(1..=100)));
@@ -151,6 +167,12 @@ fn read_deed(reader: &Reader<'_>, key: &str, node: &Node, hosts: &Names) -> Opti
     match key {
         "startContainer" => read_containers(reader, node, &START, hosts).map(Action::StartContainer),
         "stopContainer" => read_containers(reader, node, &STOP, hosts).map(Action::StopContainer),
+        "execInContainer" => {
+            let containers = read_containers(reader, node, &EXEC, hosts);
+            let command = exec::read_command(reader, node, &EXEC);
+            let (containers, command) = (containers?, command?);
+            Some(Action::ExecInContainer(Box::new(ExecInContainer { containers, command })))
+        }
         "restartContainer" => read_containers(reader, node, &RESTART, hosts).map(Action::RestartContainer),
         // Its key has been reported as not supported.
         _ => None,
@@ -184,7 +206,21 @@ fn read_containers(
         Some(read) => Some(read?),
         None => None,
     };
-    Some(RestartContainer { host: host?, selector: selector?, stop_timeout, max: max?, min_healthy, then: then? })
+    let dependents = match restart.get("dependents") {
+        Some(node) => Some(read_dependents(reader, &restart, node)?),
+        None => None,
+    };
+    let (host, selector, max, then) = (host?, selector?, max?, then?);
+    Some(RestartContainer { host, selector, stop_timeout, max, min_healthy, then, dependents })
+}
+
+fn read_dependents(reader: &Reader<'_>, restart: &Mapping<'_>, node: &Node) -> Option<Dependents> {
+    if let (Some(span), true) = (restart.key_span("dependents"), restart.key_span("compose").is_none()) {
+        let label = "needs `compose`; for other containers name them in `then`";
+        reader.error(span, "only Compose notes down what depends on a service", label);
+    }
+    let word = reader.choice(node, &["restart", "all"])?;
+    Some(if word == "all" { Dependents::All } else { Dependents::Restart })
 }
 
 fn read_host(reader: &Reader<'_>, restart: &Mapping<'_>, hosts: &Names) -> Option<Template> {

@@ -2,6 +2,7 @@
 
 mod awx;
 mod container;
+mod exec;
 pub mod http;
 mod tree;
 
@@ -15,7 +16,8 @@ use super::template::{AlertContext, RenderError, Template};
 pub use awx::{AwxJob, JobType, check_limit, without_jinja};
 use http::{HttpJob, HttpRequest};
 
-pub use container::{ContainerSelector, Deed, RestartContainer};
+pub use container::{ContainerSelector, Deed, Dependents, RestartContainer};
+pub use exec::{ExecInContainer, MAX_ARGUMENTS, words};
 pub use tree::Tree;
 
 /// What an action touches, rendered to one text such as `docker:local/compose/otus/ui`. Never empty.
@@ -53,6 +55,8 @@ pub enum Action<Text> {
     StartContainer(RestartContainer<Text>),
     /// `stopContainer`.
     StopContainer(RestartContainer<Text>),
+    /// `execInContainer`.
+    ExecInContainer(Box<ExecInContainer<Text>>),
     /// `awxJob`.
     AwxJob(Box<AwxJob<Text>>),
     /// `httpRequest`.
@@ -154,6 +158,7 @@ impl ActionTemplate {
             Self::RestartContainer(containers) => Ok(Action::RestartContainer(containers.render(alert)?)),
             Self::StartContainer(containers) => Ok(Action::StartContainer(containers.render(alert)?)),
             Self::StopContainer(containers) => Ok(Action::StopContainer(containers.render(alert)?)),
+            Self::ExecInContainer(exec) => Ok(Action::ExecInContainer(Box::new(exec.render(alert)?))),
             Self::AwxJob(job) => Ok(Action::AwxJob(Box::new(job.render(alert)?))),
             Self::HttpRequest(request) => Ok(Action::HttpRequest(Box::new(request.render(alert)?))),
             Self::HttpJob(job) => Ok(Action::HttpJob(Box::new(job.render(alert)?))),
@@ -162,14 +167,26 @@ impl ActionTemplate {
 }
 
 impl<Text> Action<Text> {
-    /// What is done to which containers; `None` for an action on anything else.
+    /// The containers it is about; `None` for an action on anything else.
+    #[must_use]
+    pub const fn selection(&self) -> Option<&RestartContainer<Text>> {
+        match self {
+            Self::RestartContainer(containers) | Self::StartContainer(containers) | Self::StopContainer(containers) => {
+                Some(containers)
+            }
+            Self::ExecInContainer(exec) => Some(&exec.containers),
+            Self::AwxJob(_) | Self::HttpRequest(_) => None,
+        }
+    }
+
+    /// Which containers are brought up or down, and which of these; `None` for any other action.
     #[must_use]
     pub const fn containers(&self) -> Option<(Deed, &RestartContainer<Text>)> {
         match self {
             Self::RestartContainer(containers) => Some((Deed::Restart, containers)),
             Self::StartContainer(containers) => Some((Deed::Start, containers)),
             Self::StopContainer(containers) => Some((Deed::Stop, containers)),
-            Self::AwxJob(_) | Self::HttpRequest(_) | Self::HttpJob(_) => None,
+            Self::ExecInContainer(_) | Self::AwxJob(_) | Self::HttpRequest(_) | Self::HttpJob(_) => None,
         }
     }
 
@@ -180,6 +197,7 @@ impl<Text> Action<Text> {
             Self::RestartContainer(_) => Deed::Restart.kind(),
             Self::StartContainer(_) => Deed::Start.kind(),
             Self::StopContainer(_) => Deed::Stop.kind(),
+            Self::ExecInContainer(_) => "execInContainer",
             Self::AwxJob(_) => "awxJob",
             Self::HttpRequest(_) => "httpRequest",
             Self::HttpJob(_) => "httpJob",
@@ -191,7 +209,7 @@ impl RenderedAction {
     /// The Docker host it is about; empty when it is about none.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.containers().map_or("", |(_, containers)| &containers.host)
+        self.selection().map_or("", |containers| &containers.host)
     }
 
     /// What the action touches.
@@ -201,6 +219,7 @@ impl RenderedAction {
             Self::RestartContainer(containers) | Self::StartContainer(containers) | Self::StopContainer(containers) => {
                 Target(containers.target())
             }
+            Self::ExecInContainer(exec) => Target(exec.containers.target()),
             Self::AwxJob(job) => Target(job.target()),
             Self::HttpRequest(request) => Target(request.target()),
             Self::HttpJob(job) => Target(job.target()),
@@ -214,6 +233,7 @@ impl RenderedAction {
             Self::RestartContainer(containers) | Self::StartContainer(containers) | Self::StopContainer(containers) => {
                 containers.fields()
             }
+            Self::ExecInContainer(exec) => exec.fields(),
             Self::AwxJob(job) => job.fields(),
             Self::HttpRequest(request) => request.fields(),
             Self::HttpJob(job) => job.fields(),
@@ -227,7 +247,7 @@ impl RenderedAction {
             Self::RestartContainer(_) => Deed::Restart.doing(),
             Self::StartContainer(_) => Deed::Start.doing(),
             Self::StopContainer(_) => Deed::Stop.doing(),
-            Self::AwxJob(_) | Self::HttpJob(_) => "running",
+            Self::ExecInContainer(_) | Self::AwxJob(_) | Self::HttpJob(_) => "running",
             Self::HttpRequest(_) => "asking",
         }
     }
@@ -239,6 +259,7 @@ impl RenderedAction {
             Self::RestartContainer(containers) => containers.summary(Deed::Restart),
             Self::StartContainer(containers) => containers.summary(Deed::Start),
             Self::StopContainer(containers) => containers.summary(Deed::Stop),
+            Self::ExecInContainer(exec) => exec.summary(),
             Self::AwxJob(job) => job.summary(),
             Self::HttpRequest(request) => request.summary(),
             Self::HttpJob(job) => job.summary(),

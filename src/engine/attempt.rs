@@ -94,13 +94,13 @@ impl Engine {
                     if stored.attempt().is_some_and(|attempt| attempt.cancel.is_some()) {
                         return Ok(not_begun());
                     }
-                    self.start(heal, attempt, action, assignment, &handle).await
+                    self.start(heal, attempt, action, assignment, &handle, cancelled).await
                 }
             },
             AttemptStage::Prepared { handle } => match action.resume(assignment, handle).await {
                 Err(outcome) => return Ok(outcome),
                 Ok(Resumption::Start) if cancelled.is_cancelled() => return Ok(not_begun()),
-                Ok(Resumption::Start) => self.start(heal, attempt, action, assignment, handle).await,
+                Ok(Resumption::Start) => self.start(heal, attempt, action, assignment, handle, cancelled).await,
                 Ok(Resumption::Follow { handle, what }) => Ok((handle, what)),
             },
             AttemptStage::Started { handle } => return Ok(follow(action, assignment, handle, cancelled).await),
@@ -120,10 +120,19 @@ impl Engine {
         action: &dyn Action,
         assignment: &Assignment,
         handle: &Value,
+        cancelled: &CancellationToken,
     ) -> Result<(Value, String), ActionOutcome> {
         tracing::debug!(heal = %heal.id, attempt = %attempt.id, "the deed begins");
         self.metrics.action_launched(assignment.action.kind(), heal.target.as_str(), &heal.rule);
-        action.start(assignment, handle).await
+        let told_to_halt = async {
+            cancelled.cancelled().await;
+            action.halt(assignment);
+            std::future::pending().await
+        };
+        tokio::select! {
+            started = action.start(assignment, handle) => started,
+            started = told_to_halt => started,
+        }
     }
 
     /// Commits news of the attempt, again and again while the store refuses: nothing goes on before it is on record.

@@ -26,6 +26,7 @@ fn rule(name: &str, alertname: &str) -> HealRule {
         max: 1,
         min_healthy: None,
         then: Vec::new(),
+        dependents: None,
     });
     let step = Step {
         action,

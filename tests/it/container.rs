@@ -1,5 +1,6 @@
 //! Actions on containers, on a real Docker Engine.
 
+mod commanding;
 mod finding;
 mod following;
 mod ordering;
@@ -59,6 +60,7 @@ impl Task {
             max: 1,
             min_healthy: None,
             then: Vec::new(),
+            dependents: None,
         };
         Self { restart, symptom_since: now(), time: Duration::from_mins(1) }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::ContainerAction;
 use super::engine::{GRACE, Hand, View, remaining};
 use super::fault::Fault;
+use super::halt::Working;
 use super::handle::{After, Entry, Handle};
 use super::lookout::{Verdict, judge_for, not_containers};
 use super::seen::{Condition, Seen};
@@ -23,17 +24,22 @@ static BUSY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Holds containers for one attempt; gives them back when dropped, also when the attempt is cancelled.
 #[derive(Debug)]
-struct Claim(Vec<String>);
+pub(super) struct Claim(Vec<String>);
 
 impl Claim {
     /// Takes all of them or none.
     fn take(entries: &[Entry]) -> Result<Self, ActionOutcome> {
+        Self::take_all(entries.iter().map(|entry| (entry.id.clone(), entry.label())).collect())
+    }
+
+    /// The same, by ID and label.
+    pub(super) fn take_all(containers: Vec<(String, String)>) -> Result<Self, ActionOutcome> {
         let mut busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.iter().find(|entry| busy.contains(&entry.id)) {
-            let error = format!("container {} is being worked on for another heal right now", entry.label());
+        if let Some((_, label)) = containers.iter().find(|(id, _)| busy.contains(id)) {
+            let error = format!("container {label} is being worked on for another heal right now");
             return Err(ActionOutcome::Unreachable { error });
         }
-        let ids: Vec<_> = entries.iter().map(|entry| entry.id.clone()).collect();
+        let ids: Vec<_> = containers.into_iter().map(|(id, _)| id).collect();
         busy.extend(ids.iter().cloned());
         Ok(Self(ids))
     }
@@ -58,7 +64,8 @@ impl ContainerAction {
         let (view, hand) = (self.lookout.view(&handle.host)?, self.hand(&handle.host)?);
         let _claim = Claim::take(&handle.containers)?;
         let (deed, containers) = assignment.action.containers().ok_or_else(not_containers)?;
-        let deeds = Deeds { action: self, view, hand, assignment, deed, containers };
+        let working = self.halts.begin(assignment.attempt);
+        let deeds = Deeds { action: self, view, hand, assignment, deed, containers, working: &working };
         let mut told: Vec<String> = Vec::new();
         for index in 0..handle.containers.len() {
             let done = deeds.one(index, &handle).await;
@@ -107,7 +114,7 @@ impl ContainerAction {
 }
 
 /// That earlier containers of the same attempt were already acted on must not get lost, nor pass for "not tried".
-fn after_others(outcome: ActionOutcome, told: &[String]) -> ActionOutcome {
+pub(super) fn after_others(outcome: ActionOutcome, told: &[String]) -> ActionOutcome {
     if told.is_empty() {
         return outcome;
     }
@@ -131,12 +138,14 @@ pub(super) struct Deeds<'a> {
     pub assignment: &'a Assignment,
     pub deed: Deed,
     pub containers: &'a RestartContainer<String>,
+    pub working: &'a Working<'a>,
 }
 
 impl Deeds<'_> {
     /// Looks again and acts on one container.
     async fn one(&self, index: usize, handle: &Handle) -> Result<(After, String), ActionOutcome> {
         let entry = &handle.containers[index];
+        self.working.may_touch(&entry.label())?;
         if entry.dependent {
             self.all_are_well(entry, &handle.containers[..index]).await?;
         }

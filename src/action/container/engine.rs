@@ -6,20 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::container::LogOutput;
 use bollard::errors::Error as BollardError;
+use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{
     EventsOptions, InspectContainerOptions, ListContainersOptions, RestartContainerOptions, StartContainerOptions,
     StopContainerOptions,
 };
 use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 
 use super::connect::{Connector, Reach, Skew};
 use super::fault::{Fault, Kind};
 use super::host::{DockerHost, DockerHostError};
-use super::seen::Seen;
+use super::seen::{ExecSeen, Seen};
 use crate::clock::Clock;
 use crate::domain::{Timestamp, elapsed};
 
+/// Exec instances of one container that are looked at.
+const MAX_EXECS: usize = 64;
 /// The longest any look may take: a hung engine keeps its own heals waiting, but not for long.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// What an engine may need beyond a container's stop grace to stop and start it.
@@ -189,6 +194,26 @@ impl View {
         }
     }
 
+    /// What became of an exec instance; `None` when the engine does not know it (any more).
+    pub(super) async fn exec(&self, id: &str, doing: &str, deadline: Timestamp) -> Result<Option<ExecSeen>, Fault> {
+        match self.call(doing, deadline, self.docker.inspect_exec(id)).await {
+            Ok(answer) => Ok(Some(ExecSeen::read(answer))),
+            Err(Fault { kind: Kind::NotFound(_), .. }) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The exec instances an engine remembers of a container; of those that ended it may remember none.
+    pub(super) async fn execs(&self, id: &str, doing: &str, deadline: Timestamp) -> Result<Vec<ExecSeen>, Fault> {
+        let request = self.docker.inspect_container(id, None::<InspectContainerOptions>);
+        let ids = self.call(doing, deadline, request).await?.exec_ids.unwrap_or_default();
+        let mut execs = Vec::new();
+        for id in ids.iter().take(MAX_EXECS) {
+            execs.extend(self.exec(id, doing, deadline).await?);
+        }
+        Ok(execs)
+    }
+
     /// Whether the engine answers.
     pub(super) async fn ping(&self, deadline: Timestamp) -> Result<(), Fault> {
         self.call("reach the engine", deadline, self.docker.ping()).await.map(drop)
@@ -231,6 +256,38 @@ impl Hand {
         let options = StopContainerOptions { t, ..StopContainerOptions::default() };
         let request = self.docker.stop_container(id, Some(options));
         call(&self.place, &*self.clock, doing, grace.saturating_add(GRACE), deadline, request).await
+    }
+
+    /// Makes an exec instance, which runs nothing yet, and answers its ID.
+    pub(super) async fn make_exec(
+        &self,
+        container: &str,
+        command: &[String],
+        doing: &str,
+        deadline: Timestamp,
+    ) -> Result<String, Fault> {
+        let options = CreateExecOptions::<String> {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.to_vec()),
+            ..CreateExecOptions::default()
+        };
+        let request = self.docker.create_exec(container, options);
+        Ok(call(&self.place, &*self.clock, doing, GRACE, deadline, request).await?.id)
+    }
+
+    /// Starts an exec instance, which the engine does at most once for each, and answers what it prints.
+    pub(super) async fn start_exec(
+        &self,
+        id: &str,
+        doing: &str,
+        deadline: Timestamp,
+    ) -> Result<BoxStream<'static, Result<LogOutput, BollardError>>, Fault> {
+        let request = self.docker.start_exec(id, None);
+        match call(&self.place, &*self.clock, doing, GRACE, deadline, request).await? {
+            StartExecResults::Attached { output, .. } => Ok(output),
+            StartExecResults::Detached => Ok(Box::pin(futures_util::stream::empty())),
+        }
     }
 
     /// Starts a stopped container.

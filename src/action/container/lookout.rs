@@ -9,11 +9,11 @@ use super::handle::{Entry, Handle};
 use super::host::{DockerHost, DockerHostError};
 use super::outage::Outages;
 use super::seen::{Condition, Health, Seen};
-use super::{select, text};
+use super::{exec, select, text};
 use crate::action::{Assignment, Look};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::domain::action::{Deed, RenderedAction, RestartContainer};
+use crate::domain::action::{Deed, ExecInContainer, RenderedAction, RestartContainer};
 use crate::domain::decide::ActionOutcome;
 use crate::domain::evidence::{Answer, Finding};
 
@@ -57,7 +57,7 @@ impl ContainerLookout {
 
     /// Whether the containers an action means run and, where they have a health check, are healthy.
     pub async fn health(&self, action: &RenderedAction, deadline: Timestamp) -> Finding {
-        let Some((_, restart)) = action.containers() else {
+        let Some(restart) = action.selection() else {
             return Finding::new(Answer::Unknown, "this action is none of containers");
         };
         let selected = match self.view(&restart.host) {
@@ -105,6 +105,11 @@ impl ContainerLookout {
     }
 
     async fn find(&self, assignment: &Assignment) -> Result<Look, ActionOutcome> {
+        if let RenderedAction::ExecInContainer(exec) = &assignment.action {
+            let (_, containers) = self.find_running(exec, assignment).await?;
+            let found = exec::found(exec, &containers);
+            return Ok(Look::Ready { handle: serde_json::Value::Null, found });
+        }
         let Some((deed, restart)) = assignment.action.containers() else { return Err(not_containers()) };
         let view = self.view(&restart.host)?;
         let turn = self.outages.turn(&restart.host, self.clock.now())?;
@@ -112,6 +117,23 @@ impl ContainerLookout {
         turn.ended(&selected, self.clock.now());
         let (selected, dependents) = selected?;
         weigh(view, deed, restart, &selected, &dependents, assignment.symptom_since)
+    }
+
+    /// The containers a command is to run in; all of them run.
+    pub(super) async fn find_running(
+        &self,
+        exec: &ExecInContainer<String>,
+        assignment: &Assignment,
+    ) -> Result<(&View, Vec<Seen>), ActionOutcome> {
+        let host = &exec.containers.host;
+        let view = self.view(host)?;
+        let turn = self.outages.turn(host, self.clock.now())?;
+        let selected = select::select(view, &exec.containers, assignment.deadline).await;
+        turn.ended(&selected, self.clock.now());
+        let selected = selected?;
+        exec::all_run(view, &selected)?;
+        exec::none_runs_it(view, exec, &selected, assignment.deadline).await?;
+        Ok((view, selected))
     }
 
     /// The containers that are meant, and those that depend on them.
@@ -129,6 +151,11 @@ impl ContainerLookout {
                 if !selected.iter().chain(&dependents).any(|known| known.id == seen.id) {
                     dependents.push(seen);
                 }
+            }
+        }
+        for seen in select::select_dependents(view, restart, deadline).await? {
+            if !selected.iter().chain(&dependents).any(|known| known.id == seen.id) {
+                dependents.push(seen);
             }
         }
         Ok((selected, dependents))

@@ -47,6 +47,7 @@ impl Deeds<'_> {
                 return Err(if may_come { ActionOutcome::Failed { error } } else { ActionOutcome::Refused { error } });
             }
             tokio::time::sleep(LOOK_AGAIN).await;
+            self.working.may_touch(&entry.label())?;
         }
     }
 
@@ -65,6 +66,7 @@ impl Deeds<'_> {
                     }
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
+                self.working.may_touch(&entry.label())?;
             }
         }
         Ok(())

@@ -83,7 +83,7 @@ impl ContainerAction {
 
     /// Asks until there is an answer or no time. Giving up early would let a fresh attempt begin while the engine may
     /// still be at the old one.
-    async fn insist<T, F, A>(&self, deadline: Timestamp, mut ask: F) -> Result<T, Fault>
+    pub(super) async fn insist<T, F, A>(&self, deadline: Timestamp, mut ask: F) -> Result<T, Fault>
     where
         F: FnMut() -> A + Send,
         A: Future<Output = Result<T, Fault>> + Send,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ExecInspectResponse, HealthStatusEnum};
 
 use super::text;
 use crate::domain::Timestamp;
@@ -46,6 +46,41 @@ pub(super) enum Condition {
     Removing,
     /// The engine could not take it away.
     Dead,
+}
+
+/// An exec instance as an engine described it at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExecSeen {
+    /// What became of it.
+    pub state: ExecState,
+    /// Its program and arguments.
+    pub command: Vec<String>,
+}
+
+/// What became of an exec instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExecState {
+    /// It was never started.
+    Ready,
+    /// It runs.
+    Running,
+    /// It ended with this code.
+    Ended(i64),
+}
+
+impl ExecSeen {
+    pub(super) fn read(answer: ExecInspectResponse) -> Self {
+        let ran = answer.pid.is_some_and(|pid| pid > 0);
+        let state = match (answer.running, answer.exit_code) {
+            (Some(true), _) => ExecState::Running,
+            // Other engines than Docker's say 0 for what has never run.
+            (_, Some(code)) if code != 0 || ran => ExecState::Ended(code),
+            _ => ExecState::Ready,
+        };
+        let process = answer.process_config.unwrap_or_default();
+        let command = process.entrypoint.into_iter().chain(process.arguments.into_iter().flatten()).collect();
+        Self { state, command }
+    }
 }
 
 /// How a container last ended.

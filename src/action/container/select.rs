@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::engine::{Listed, View};
-use super::seen::Seen;
-use super::text;
+use super::seen::{Condition, Seen};
+use super::{dependents, text};
 use crate::domain::Timestamp;
 use crate::domain::action::{ContainerSelector, RestartContainer};
 use crate::domain::decide::ActionOutcome;
 
-const COMPOSE_PROJECT: &str = "com.docker.compose.project";
-const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+pub(super) const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 /// `docker compose run` makes helpers that carry their service's labels; they are nobody's service.
-const COMPOSE_ONE_OFF: &str = "com.docker.compose.oneoff";
+pub(super) const COMPOSE_ONE_OFF: &str = "com.docker.compose.oneoff";
+
+/// More than this is a matter for people.
+const MAX_DEPENDENTS: usize = 20;
 
 /// Longer names are no container's.
 const MAX_NAME: usize = 255;
@@ -56,6 +59,40 @@ pub(super) async fn select_by(
             by_labels(view, &labels, &what, max, deadline).await
         }
     }
+}
+
+/// What depends on the selected Compose service and does not stand still: a person, or a dependency that failed, stopped
+/// the rest.
+pub(super) async fn select_dependents(
+    view: &View,
+    restart: &RestartContainer<String>,
+    deadline: Timestamp,
+) -> Result<Vec<Seen>, ActionOutcome> {
+    let (Some(which), ContainerSelector::Compose { project, service }) = (restart.dependents, &restart.selector) else {
+        return Ok(Vec::new());
+    };
+    let what = format!("Compose project {}", text::bounded(project));
+    let labels = BTreeMap::from([(COMPOSE_PROJECT.to_owned(), project.clone())]);
+    let mut listed = view.list(&labels, &format!("list the containers of {what}"), deadline).await?;
+    listed.retain(|container| is_meant(container, &labels));
+    let found = dependents::of(service, &listed, which);
+    let mut running = Vec::new();
+    for container in found {
+        let seen = view.inspect(&container.id, &format!("look up container {}", container.name), deadline).await?;
+        running.extend(seen.filter(|seen| seen.id == container.id && seen.condition != Condition::Stopped));
+    }
+    if running.len() > MAX_DEPENDENTS {
+        let names: Vec<_> = running.iter().map(|seen| seen.name.as_str()).collect();
+        return Err(refused(format!(
+            "{} containers of {what} depend on service {} on docker host {}, more than {MAX_DEPENDENTS} are not restarted: {}; \
+             name those that must follow in `then`",
+            running.len(),
+            text::bounded(service),
+            view.place(),
+            text::listed(&names)
+        )));
+    }
+    Ok(running)
 }
 
 /// A name may come from an alert's label and becomes part of a request's path, so anything but a name is refused

@@ -80,6 +80,30 @@ pub struct RestartContainer<Text> {
     /// What depends on them, on the same host: restarted in this order once they are well.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<ContainerSelector<Text>>,
+    /// Which services of the same Compose project follow, as Compose noted down what depends on what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependents: Option<Dependents>,
+}
+
+/// Services that depend on the restarted one, at any remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Dependents {
+    /// Those whose `depends_on` says `restart: true`.
+    Restart,
+    /// All of them.
+    All,
+}
+
+impl Dependents {
+    /// The word a rule uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::All => "all",
+        }
+    }
 }
 
 impl RestartContainer<Template> {
@@ -91,6 +115,7 @@ impl RestartContainer<Template> {
             max: self.max,
             min_healthy: self.min_healthy,
             then: self.then.iter().map(|selector| selector.render("then.", alert)).collect::<Result<_, _>>()?,
+            dependents: self.dependents,
         })
     }
 }
@@ -184,6 +209,9 @@ impl RestartContainer<String> {
             let then = self.then.iter().map(|selector| Value::Object(Map::from_iter([named(selector.field())])));
             fields.insert("then".into(), then.collect());
         }
+        if let Some(dependents) = self.dependents {
+            fields.insert("dependents".into(), json!(dependents.as_str()));
+        }
         fields
     }
 
@@ -191,7 +219,13 @@ impl RestartContainer<String> {
     pub(super) fn summary(&self, deed: Deed) -> String {
         let then: Vec<_> = self.then.iter().map(ContainerSelector::words).collect();
         let then = if then.is_empty() { String::new() } else { format!(", then restart {}", then.join(", then ")) };
-        format!("{} {} on {}{then}", deed.verb(), self.selector.words(), self.host)
+        let dependents = if self.dependents.is_some() { ", then what depends on it" } else { "" };
+        format!("{} {}{then}{dependents}", deed.verb(), self.place())
+    }
+
+    /// Which containers, where, in words.
+    pub(super) fn place(&self) -> String {
+        format!("{} on {}", self.selector.words(), self.host)
     }
 }
 

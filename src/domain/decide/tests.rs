@@ -165,6 +165,7 @@ fn step(attempts: u32) -> HealStep {
             max: 1,
             min_healthy: None,
             then: Vec::new(),
+            dependents: None,
         }),
         attempts,
         attempts_used: 0,

@@ -64,6 +64,7 @@ fn step(attempts_used: u32) -> HealStep {
             max: 1,
             min_healthy: None,
             then: Vec::new(),
+            dependents: None,
         }),
         attempts: 2,
         attempts_used,

@@ -238,3 +238,46 @@ rules:
       |                     ^^ remove the key, or name one: {actions: 3, within: 10m}
     ");
 }
+
+#[test]
+fn a_command_is_a_list_that_no_shell_takes_apart() {
+    let rule = |action: &str| format!("rules:\n- metadata: {{name: a}}\n  labels: {{alertname: X}}\n  {action}\n");
+    let command = |command: &str| rule(&format!("execInContainer: {{name: ui, command: {command}}}"));
+    for good in [
+        "[nginx, -s, reload]",
+        r#"["sh", "-c", "touch \"$1\"", "sh", "{{ $labels.file }}"]"#,
+        r#"["{{ $labels.program }}"]"#,
+        r#"["kill", "-{{ $labels.signal }}", "1"]"#,
+    ] {
+        let (config, _) = load(&[("rules/a.yml", &command(good))]).unwrap();
+        assert_eq!(config.rules.rules()[0].steps[0].action.kind(), "execInContainer", "{good}");
+    }
+    for (bad, problem) in [
+        ("nginx -s reload", "expected a list of arguments"),
+        ("[]", "names no program"),
+        (r#"[""]"#, "names no program"),
+        (r#"["/bin/sh", "-ec", "touch {{ $labels.file }}"]"#, "lets whoever sets an alert's label run what he likes"),
+        (r#"["env", "bash", "-c", "{{ $labels.x }}"]"#, "lets whoever sets an alert's label run what he likes"),
+    ] {
+        let told = told(&[("rules/a.yml", &command(bad))]);
+        assert!(told.contains(problem), "{bad}: {told}");
+    }
+    let told = told(&[("rules/a.yml", &rule("execInContainer: {name: ui}"))]);
+    assert!(told.contains("`execInContainer` needs `command`"), "{told}");
+}
+
+#[test]
+fn dependents_are_known_of_compose_services_only() {
+    let rule = |selector: &str, word: &str| {
+        format!(
+            "rules:\n- metadata: {{name: a}}\n  labels: {{alertname: X}}\n  restartContainer: {{{selector}, dependents: {word}}}\n"
+        )
+    };
+    let compose = "compose: {project: otus, service: db}";
+    let (config, _) = load(&[("rules/a.yml", &rule(compose, "restart"))]).unwrap();
+    let dependents = config.rules.rules()[0].steps[0].action.selection().unwrap().dependents;
+    assert_eq!(dependents, Some(autoheal::domain::action::Dependents::Restart));
+    let on_a_name = told(&[("rules/a.yml", &rule("name: db", "all"))]);
+    assert!(on_a_name.contains("only Compose notes down") && on_a_name.contains("name them in `then`"), "{on_a_name}");
+    assert!(told(&[("rules/a.yml", &rule(compose, "some"))]).contains("all"));
+}

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use autoheal::action::{Action as _, Assignment, Resumption};
 use autoheal::domain::Timestamp;
-use autoheal::domain::action::Action;
+use autoheal::domain::action::{Action, Dependents};
 
-use super::{HOST, Task, action, done, followed, labelled, looked, named, ready, says};
+use super::{HOST, Task, action, done, followed, labelled, looked, named, ready, says, service};
 use crate::support::engine::{Container, Engine, Recipe, unique};
 
 /// A replica that needs a second to become healthy.
@@ -140,4 +140,64 @@ async fn dependents_of_what_does_not_come_up_are_left_alone() {
     let mut task = Task::new(named(&broken.name));
     task.restart.then = vec![named("no-such-container")];
     says(&looked(&action, &task.assign()).await, "refused", &["no container is named no-such-container"]);
+}
+
+/// A container of a Compose service that depends on others as Compose writes it down.
+fn composed(project: &str, name: &str, depends_on: &str) -> Recipe {
+    Recipe::idle().compose(project, name).label("com.docker.compose.depends_on", depends_on)
+}
+
+#[tokio::test]
+async fn what_compose_says_depends_on_a_service_follows_in_order() {
+    let (engine, project) = (Engine::get(), unique("otus"));
+    let db = engine.run(composed(&project, "db", "").health("sleep 1", Duration::from_millis(200))).await;
+    let api = engine.run(composed(&project, "api", "db:service_healthy:true")).await;
+    // By name it would come before api.
+    let admin = engine.run(composed(&project, "admin", "api:service_started:true")).await;
+    let report = engine.run(composed(&project, "report", "db:service_started:false")).await;
+    let off = engine.run(composed(&project, "off", "db:service_started:true").not_started()).await;
+    let other = engine.run(composed(&unique("other"), "api", "db:service_healthy:true")).await;
+    healthy(&db).await;
+    let untouched = [&report, &off, &other];
+    let mut before = Vec::new();
+    for container in untouched {
+        before.push(container.life().await);
+    }
+    let mut task = Task::new(service(&project, "db"));
+    task.restart.dependents = Some(Dependents::Restart);
+    let outcome = done(&action(&[engine.host(HOST)]), &task.assign()).await;
+    says(&outcome, "done", &[&db.name, &api.name, &admin.name]);
+    let (first, second, third) = (started_at(&db).await, started_at(&api).await, started_at(&admin).await);
+    assert!(first < second && second < third, "{first} {second} {third}");
+    let waited = autoheal::domain::elapsed(first, second);
+    assert!(waited >= Duration::from_secs(1), "api waited until db was healthy: {waited:?}");
+    for (container, before) in untouched.iter().zip(before) {
+        assert_eq!(container.life().await, before, "{} is left alone", container.name);
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_cancels_goes_no_further() {
+    let (engine, project) = (Engine::get(), unique("otus"));
+    let db = engine.run(composed(&project, "db", "")).await;
+    let api = engine.run(composed(&project, "api", "db:service_started:true")).await;
+    let before = api.life().await;
+    let action = action(&[engine.host(HOST)]);
+    let mut task = Task::new(service(&project, "db"));
+    task.restart.dependents = Some(Dependents::All);
+    let assignment = task.assign();
+    let handle = ready(action.look(&assignment).await);
+    // It waits for db to have settled before it turns to api.
+    let halted = async {
+        db.until_told("restart").await;
+        action.halt(&assignment);
+    };
+    let (outcome, ()) = tokio::join!(action.start(&assignment, &handle), halted);
+    says(
+        &outcome.unwrap_err(),
+        "failed",
+        &["restarted container", &db.name, "then cancelled, so container", &api.name],
+    );
+    assert_eq!(api.life().await, before);
+    assert_eq!(db.times("restart").await, 1);
 }

@@ -38,6 +38,7 @@ fn step(selector: ContainerSelector<String>, probes: Vec<Probe<String>>) -> Heal
             max: 2,
             min_healthy: None,
             then: Vec::new(),
+            dependents: None,
         }),
         attempts: 1,
         attempts_used: 0,

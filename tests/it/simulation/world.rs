@@ -461,6 +461,7 @@ fn request(rule: &str, alert: &Alert) -> HealRequest {
             max: 1,
             min_healthy: None,
             then: Vec::new(),
+            dependents: None,
         }),
         attempts,
         attempts_used: 0,

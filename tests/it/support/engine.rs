@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autoheal::action::container::DockerHost;
+use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, EventMessage, HealthConfig, HostConfig, RestartPolicy,
     RestartPolicyNameEnum,
@@ -223,6 +224,21 @@ impl Container {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("no {action} event"));
+    }
+
+    /// What a command prints that is run in it.
+    pub async fn output(&self, command: &[&str]) -> String {
+        let options = CreateExecOptions {
+            cmd: Some(command.iter().map(|text| (*text).to_owned()).collect()),
+            attach_stdout: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.docker.create_exec(&self.id, options).await.unwrap().id;
+        let StartExecResults::Attached { output, .. } = self.docker.start_exec(&exec, None).await.unwrap() else {
+            panic!("not attached")
+        };
+        let parts: Vec<_> = output.try_collect().await.unwrap();
+        parts.iter().map(ToString::to_string).collect()
     }
 
     /// `docker pause`.

@@ -27,6 +27,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         max: 1,
         min_healthy: None,
         then: Vec::new(),
+        dependents: None,
     });
     let labels: Labels = [("alertname", "InstanceDown"), ("job", job), ("severity", "critical")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

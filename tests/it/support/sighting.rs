@@ -56,6 +56,7 @@ pub fn request(rule: &str, container: &str) -> HealRequest {
         max: 1,
         min_healthy: None,
         then: Vec::new(),
+        dependents: None,
     });
     let target = action.target();
     let step = HealStep {

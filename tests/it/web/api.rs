@@ -37,6 +37,7 @@ fn heal(number: u128, phase: Phase) -> Heal {
         max: 1,
         min_healthy: None,
         then: Vec::new(),
+        dependents: None,
     };
     let step = HealStep {
         action: Action::RestartContainer(restart),

@@ -121,6 +121,7 @@ fn loaded() -> Loaded {
         max: 1,
         min_healthy: None,
         then: Vec::new(),
+        dependents: None,
     });
     let step = Step {
         action: restart,
