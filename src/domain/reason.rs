@@ -87,6 +87,8 @@ pub enum Reason {
     ActionStarted { what: String },
     /// The process took over an attempt that another process left behind.
     TakenOver { stage: String },
+    /// The clock was put forward while an attempt ran.
+    ClockMoved { by: Duration },
     /// The action succeeded.
     ActionDone { what: String, took: Duration },
     /// The action found that nothing needed doing.

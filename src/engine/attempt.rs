@@ -27,13 +27,20 @@ impl Engine {
     pub(super) fn spawn_attempt(self: &Arc<Self>, heal: Heal) {
         let engine = Arc::clone(self);
         let Some(attempt) = heal.attempt().map(|attempt| attempt.id) else { return };
-        let cancelled = self.cancels.begin(attempt);
+        let signals = self.cancels.begin(heal.id, attempt);
         self.attempts.spawn(async move {
             let id = heal.id;
-            if engine.carry_out(heal, &cancelled).await.is_err() {
-                tracing::debug!(heal = %id, "the attempt was ended elsewhere");
+            tokio::select! {
+                biased;
+                // Dropped at any await, as a crash would drop it; whoever abandons it goes on with it.
+                () = signals.abandoned.cancelled() => {}
+                ended = engine.carry_out(heal, &signals.cancelled) => {
+                    if ended.is_err() {
+                        tracing::debug!(heal = %id, "the attempt was ended elsewhere");
+                    }
+                }
             }
-            engine.cancels.end(attempt);
+            engine.cancels.end(&signals);
         });
     }
 
@@ -72,6 +79,17 @@ impl Engine {
     pub(super) async fn note_takeover(&self, heal: Heal) -> Result<Heal, NotOurs> {
         let attempt = heal.attempt().map(|attempt| attempt.id).ok_or(NotOurs)?;
         self.commit(heal.id, Event::TakenOver { attempt }).await
+    }
+
+    /// Gives every attempt under way the action's whole time by a clock that was put forward: goes on with each as with one
+    /// that another process left behind.
+    pub(super) async fn go_on_by_the_new_clock(self: &Arc<Self>, by: Duration) {
+        tracing::warn!(?by, "the clock was put forward; the attempts under way go on with their whole time");
+        for (heal, attempt) in self.cancels.abandon_all() {
+            if let Ok(heal) = self.commit(heal, Event::ClockMoved { attempt, by }).await {
+                self.spawn_attempt(heal);
+            }
+        }
     }
 
     /// The deed itself, entered at the stage the attempt had reached.

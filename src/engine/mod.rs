@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod cancels;
 pub mod deliver;
 pub mod evidence;
+mod pace;
 pub mod reconcile;
 pub mod schedule;
 pub mod upkeep;
@@ -66,7 +67,7 @@ pub struct Engine {
     pub wake: Wake,
     /// Numbers for operators.
     pub metrics: Arc<Metrics>,
-    /// How the attempts under way are told that a person cancelled them.
+    /// How the attempts under way are reached.
     pub cancels: cancels::Cancels,
     /// The attempts under way.
     pub attempts: TaskTracker,

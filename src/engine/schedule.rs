@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use super::pace::Pace;
 use crate::domain::heal::Heal;
 use crate::domain::{Timestamp, elapsed};
 use crate::store::StoreError;
@@ -19,6 +20,7 @@ impl Engine {
     /// Runs until told to stop.
     pub async fn schedule(self: Arc<Self>) {
         self.take_over().await;
+        let mut pace = Pace::new(self.clock.now());
         loop {
             // Registered before looking, so that a wake-up during the look is not missed.
             let woken = self.wake.heals.notified();
@@ -26,6 +28,10 @@ impl Engine {
             woken.as_mut().enable();
             if self.stop.is_cancelled() {
                 return;
+            }
+            // Before anything is looked at that is due, because by the new clock the watchdogs of what runs are.
+            if let Some(by) = pace.put_forward(self.clock.now()) {
+                self.go_on_by_the_new_clock(by).await;
             }
             let pause = match self.advance().await {
                 Ok(next_due) => next_due.map_or(MAX_IDLE, |due| self.until(due)).min(MAX_IDLE),

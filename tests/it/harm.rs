@@ -1,6 +1,8 @@
 //! Harm scenarios: what goes wrong at night, told on the real program with real containers. In each, nothing is done
 //! that should not have been, and a human is told once.
 
+mod clock;
+mod night;
 mod people;
 mod selection;
 mod symptoms;

@@ -34,16 +34,26 @@ pub fn started(draft: &mut Draft<'_>, handle: Value, what: String) {
 
 /// Another process goes on with the attempt. It gets the action's whole time, because the old one may have passed
 /// while nobody was there.
-pub fn taken_over(draft: &mut Draft<'_>, mut attempt: Attempt) {
-    let timeout = draft.heal.current_step().map(|step| step.timeout).unwrap_or_default();
-    attempt.deadline = draft.now + timeout;
+pub fn taken_over(draft: &mut Draft<'_>, attempt: Attempt) {
     let stage = match attempt.stage {
         AttemptStage::Intended => "decided but not begun",
         AttemptStage::Prepared { .. } => "about to act",
         AttemptStage::Started { .. } => "under way",
     };
-    draft.heal.phase = Phase::Acting(attempt);
+    give_time(draft, attempt);
     draft.tell("taken over", Reason::TakenOver { stage: stage.to_owned() }, AUTOHEAL);
+}
+
+/// The clock was put forward. Little of the action's time may have passed, whatever the clock says.
+pub fn clock_moved(draft: &mut Draft<'_>, attempt: Attempt, by: Duration) {
+    give_time(draft, attempt);
+    draft.tell("clock moved", Reason::ClockMoved { by }, AUTOHEAL);
+}
+
+/// Gives an attempt the action's whole time from now on.
+fn give_time(draft: &mut Draft<'_>, attempt: Attempt) {
+    let timeout = draft.heal.current_step().map(|step| step.timeout).unwrap_or_default();
+    draft.heal.phase = Phase::Acting(Attempt { deadline: draft.now + timeout, ..attempt });
 }
 
 /// The action ended.

@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Timestamp;
 use super::alert::{Alert, Fingerprint};
@@ -166,6 +167,13 @@ pub enum Event {
         /// In the order of the questions.
         findings: Vec<Finding>,
     },
+    /// The clock was put forward while the attempt ran.
+    ClockMoved {
+        /// The attempt.
+        attempt: AttemptId,
+        /// By how much.
+        by: Duration,
+    },
     /// Another process took the attempt over.
     TakenOver {
         /// The attempt.
@@ -204,6 +212,9 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
         }
         Event::Instructed(instruction) => instructed::decide(policy, snapshot, instruction, now),
         Event::Observed { since, findings } => observed(policy, snapshot, since, findings, now),
+        Event::ClockMoved { attempt, by } => {
+            on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::clock_moved(draft, attempt, by))
+        }
         Event::TakenOver { attempt } => on_attempt(policy, snapshot, attempt, now, attempt::taken_over),
     }
 }

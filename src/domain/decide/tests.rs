@@ -537,6 +537,22 @@ fn an_attempt_taken_over_has_the_whole_time_again() {
 }
 
 #[test]
+fn an_attempt_under_way_has_the_whole_time_again_when_the_clock_is_put_forward() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    let attempt = world.open().and_then(Heal::attempt).expect("an attempt").clone();
+    let (by, other) = (Duration::from_hours(1), AttemptId(uuid::Uuid::from_u128(99)));
+    world.pass(by).apply(None, Event::ClockMoved { attempt: other, by });
+    assert_eq!(world.open().and_then(Heal::attempt), Some(&attempt), "another attempt is none of its business");
+    world.apply(None, Event::ClockMoved { attempt: attempt.id, by });
+    assert_eq!(world.state(), "acting");
+    world.due();
+    let now = world.open().and_then(Heal::attempt).expect("it goes on");
+    assert_eq!((now.id, now.deadline, &now.stage), (attempt.id, world.now + MINUTE, &attempt.stage));
+}
+
+#[test]
 fn a_deadline_that_passed_while_nobody_watched_is_given_again_once() {
     let mut world = World::new();
     world.fires(request(vec![step(1)]));

@@ -102,6 +102,9 @@ impl fmt::Display for Reason {
             Self::Looked { found } => f.write_str(found),
             Self::ActionStarted { what } | Self::Evidence { what, .. } => f.write_str(what),
             Self::TakenOver { stage } => write!(f, "taken over from a process that stopped; the attempt was {stage}"),
+            Self::ClockMoved { by } => {
+                write!(f, "the clock was put forward by {}; the action has its whole time again", human(*by))
+            }
             Self::ActionDone { what, took } => write!(f, "{what}, took {}", human(*took)),
             Self::ActionNotNeeded { what } => write!(f, "nothing done: {what}"),
             Self::ActionFailed { error } | Self::ActionRefused { error } | Self::ActionDoubtful { error } => {

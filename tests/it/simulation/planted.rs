@@ -155,6 +155,13 @@ fn waits_for_a_human_for_ever(policy: &Policy, snapshot: &Snapshot, event: Event
     plan
 }
 
+fn ends_what_runs_when_the_clock_moves(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+    if let Event::ClockMoved { .. } = event {
+        return Plan::nothing(autoheal::domain::reason::Reason::AttemptOver);
+    }
+    decide(policy, snapshot, event, now)
+}
+
 fn two_minds(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let odd = CALLS.fetch_add(1, Relaxed) % 2;
@@ -163,7 +170,7 @@ fn two_minds(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp)
 
 #[test]
 fn every_planted_bug_is_found() {
-    let bugs: [(&str, DecideFn, &str); 18] = [
+    let bugs: [(&str, DecideFn, &str); 19] = [
         ("two at once", two_at_once, "two heals act on one target"),
         ("no limits", no_limits, "may"),
         ("no limit of the rule", no_limit_of_the_rule, "a rule acts more often"),
@@ -181,6 +188,7 @@ fn every_planted_bug_is_found() {
         ("does it again", does_it_again, "without an intent"),
         ("never says it is over", never_says_it_is_over, "what was told of a call is not what is on record"),
         ("waits for a human for ever", waits_for_a_human_for_ever, "although nothing fires"),
+        ("ends what runs when the clock moves", ends_what_runs_when_the_clock_moves, "the moved clock ended it"),
         ("two minds", two_minds, "says two things"),
     ];
     for (name, decide, expected) in bugs {

@@ -176,3 +176,13 @@ pub fn of_rest(record: &Record) -> Result<(), Violation> {
     }
     Ok(())
 }
+
+/// 3: an attempt that a process carries out is not ended by a clock that moves, or another one would begin beside it.
+pub fn of_live_attempt(
+    heal: Option<&Heal>,
+    attempt: autoheal::domain::heal::AttemptId,
+    now: Timestamp,
+) -> Result<(), Violation> {
+    let lives = heal.and_then(Heal::attempt).is_some_and(|current| current.id == attempt && current.deadline > now);
+    if lives { Ok(()) } else { Err(Violation(format!("attempt {attempt} is under way and the moved clock ended it"))) }
+}

@@ -92,7 +92,7 @@ impl World {
     /// One thing happens.
     pub fn step(&mut self) -> Result<(), Violation> {
         match self.chance.below(100) {
-            0..=17 => self.time_passes(),
+            0..=17 => self.time_passes()?,
             18..=24 => self.containers_change(),
             25..=34 => self.alertmanager_looks(),
             35..=49 => self.a_message_arrives()?,
@@ -163,7 +163,7 @@ impl World {
         Ok(self.happens(&snapshot, event)?.1)
     }
 
-    fn time_passes(&mut self) {
+    fn time_passes(&mut self) -> Result<(), Violation> {
         let span = self.chance.pick(&[SECOND, SECOND, 5 * SECOND, 20 * SECOND, MINUTE, 5 * MINUTE, 20 * MINUTE]);
         self.now += span;
         if self.chance.happens(1) {
@@ -171,12 +171,28 @@ impl World {
             if self.chance.happens(50) {
                 self.now -= Duration::from_hours(1);
             } else {
-                self.now += Duration::from_hours(3);
+                let by = Duration::from_hours(3);
+                self.now += by;
+                self.clock_is_put_forward(by)?;
             }
         }
         if self.chance.happens(5) {
             self.record.forget();
         }
+        Ok(())
+    }
+
+    /// Each process notices before it looks at anything that is due, and goes on with what it carries out.
+    fn clock_is_put_forward(&mut self, by: Duration) -> Result<(), Violation> {
+        let under_way: Vec<_> = self.tasks.iter().map(|task| (task.heal, task.attempt)).collect();
+        for (id, attempt) in under_way {
+            let before = self.record.heals.get(&id).and_then(Heal::attempt).map(|current| current.id);
+            self.of_heal(id, &Event::ClockMoved { attempt, by })?;
+            if before == Some(attempt) {
+                promises::of_live_attempt(self.record.heals.get(&id), attempt, self.now)?;
+            }
+        }
+        Ok(())
     }
 
     fn containers_change(&mut self) {
