@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::heal::Heal;
+use super::pause::Pause;
 
 /// Which change a message tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -189,6 +190,9 @@ pub struct Message {
     pub at: Timestamp,
     /// The heal just after the change.
     pub heal: Heal,
+    /// The pause that covers the heal while this is told; found out when it is told, not when it was written.
+    #[serde(skip)]
+    pub paused: Option<Pause>,
 }
 
 #[cfg(test)]

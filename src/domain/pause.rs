@@ -186,6 +186,12 @@ impl Pause {
         now < self.until
     }
 
+    /// The pause that covers a heal now; of several the one that ends last counts.
+    #[must_use]
+    pub fn covering<'p>(pauses: &'p [Self], heal: &Heal, now: Timestamp) -> Option<&'p Self> {
+        pauses.iter().filter(|pause| pause.is_active(now) && pause.covers(heal)).max_by_key(|pause| pause.until)
+    }
+
     /// Whether it covers a heal. One matching alert is enough: in doubt nothing starts.
     #[must_use]
     pub fn covers(&self, heal: &Heal) -> bool {

@@ -77,6 +77,10 @@ impl AlertmanagerNotifier {
             ("description", line(&heal.description, MAX_VALUE)),
             ("runbook_url", line(&heal.runbook, MAX_VALUE)),
             ("heal", story.heal),
+            (
+                "paused",
+                story.facts.into_iter().find(|fact| fact.name == "Paused").map_or_else(String::new, |fact| fact.value),
+            ),
         ]);
         annotations.retain(|_, text| !text.is_empty());
         let ends_at = if message.kind.needs_human() { message.at + LIFE } else { message.at };

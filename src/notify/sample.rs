@@ -71,7 +71,7 @@ pub fn sample(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, ids: &I
         timeline_dropped: 0,
     };
     heal.tell(now, "test", reason, "autoheal");
-    let message = Message { kind, at: now, heal };
+    let message = Message { kind, at: now, heal, paused: None };
     Outgoing {
         id: ids.heal().0,
         channel: String::new(),

@@ -37,6 +37,7 @@ mod rule_test;
 mod schema;
 mod secrets;
 mod simulation;
+mod stop_switch;
 mod store_contract;
 mod store_sqlite;
 mod storm;

@@ -5,11 +5,10 @@ use crate::domain::pause::Pause;
 use crate::domain::reason::Reason;
 use crate::domain::rule::Mode;
 
-/// Holds while a pause lasts that covers the heal; of several the one that ends last counts.
+/// Holds while a pause lasts that covers the heal.
 pub fn not_paused(situation: &Situation<'_>) -> Verdict {
     let Situation { heal, load, now, .. } = *situation;
-    let covering = load.pauses.iter().filter(|pause| pause.is_active(now) && pause.covers(heal));
-    match covering.max_by_key(|pause| pause.until) {
+    match Pause::covering(&load.pauses, heal, now) {
         None => Verdict::Allow(String::new()),
         Some(Pause { scope, reason, by, until, .. }) => {
             let (scope, because, by) = (scope.to_string(), reason.clone(), by.clone());

@@ -46,7 +46,7 @@ pub fn outgoing(id: u128, heal: u128) -> Outgoing {
     Outgoing {
         id: Uuid::from_u128(id),
         channel: "on-call/slack".into(),
-        message: Message { kind: MessageKind::Firing, at: at(0), heal },
+        message: Message { kind: MessageKind::Firing, at: at(0), heal, paused: None },
         tries: 0,
         created_at: at(0),
         since: at(0),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::blocks::join;
 use super::slack::{colour, escape};
 use super::text::line;
-use super::{Pages, Tone, rounded, tone, trouble};
+use super::{Pages, Tone, paused, rounded, tone, trouble};
 use crate::domain::heal::HealId;
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::{Timestamp, elapsed};
@@ -103,6 +103,9 @@ impl Digest {
                 }
             }
         }
+        let mut pauses: Vec<_> = messages.iter().filter_map(|message| message.paused.as_ref()).map(paused).collect();
+        pauses.dedup();
+        lines.extend(pauses.iter().take(MAX_NAMED).map(|pause| format!("Paused: {}", line(pause, 200))));
         lines.extend(pages.heals().map(|all| format!("All heals: {all}")));
         let worst = kinds.values().next().map_or(Tone::Good, |group| tone(group.kind));
         Self {

@@ -7,6 +7,7 @@ use super::{Pages, Story, subject};
 use crate::domain::alert::Alert;
 use crate::domain::heal::{Heal, HealStep, TimelineEntry};
 use crate::domain::message::Message;
+use crate::domain::pause::Pause;
 
 /// Version of the document's shape.
 const VERSION: &str = "1";
@@ -25,6 +26,7 @@ pub fn render(id: Uuid, message: &Message, pages: &Pages) -> Value {
         "subject": subject(message),
         "headline": Story::full(message, pages).headline,
         "url": pages.heal(heal),
+        "paused": message.paused.as_ref().map(pause),
         "heal": describe(heal),
     })
 }
@@ -49,6 +51,11 @@ fn describe(heal: &Heal) -> Value {
         "timelineDropped": heal.timeline_dropped,
         "externalUrl": heal.external_url,
     })
+}
+
+fn pause(pause: &Pause) -> Value {
+    let Pause { scope, reason, by, since, until, .. } = pause;
+    json!({ "covers": scope.to_string(), "reason": reason, "by": by, "since": since, "until": until })
 }
 
 fn step(step: &HealStep) -> Value {

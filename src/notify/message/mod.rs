@@ -19,6 +19,7 @@ use crate::domain::alert::{Alert, Labels};
 use crate::domain::duration;
 use crate::domain::heal::{Heal, HealStep, Phase};
 use crate::domain::message::{Message, MessageKind};
+use crate::domain::pause::Pause;
 use crate::domain::reason::Reason;
 use crate::domain::{Timestamp, elapsed};
 use crate::links::{Links, Ticket};
@@ -356,6 +357,9 @@ fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
             facts.push(Fact { name, value: line(value, detail.value) });
         }
     };
+    if let Some(pause) = &message.paused {
+        add("Paused", &paused(pause));
+    }
     if let Some(step) = heal.current_step() {
         add(if heal.has_acted() { "Action" } else { "Planned" }, &step.action.summary());
         add("Target", heal.target.as_str());
@@ -375,7 +379,8 @@ fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
     {
         add("Last failure", &failure.to_string());
     }
-    if message.kind.is_final() && message.kind != MessageKind::Suppressed {
+    // A chat takes ten facts; while there is a pause this one gives way.
+    if message.kind.is_final() && message.kind != MessageKind::Suppressed && message.paused.is_none() {
         add("Took", &rounded(heal.created_at, message.at));
     }
     add("Next", &next(message));
@@ -383,6 +388,12 @@ fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
     add("Runbook", &heal.runbook);
     add("Rule", &heal.rule);
     facts
+}
+
+/// The stop switch in one line.
+fn paused(pause: &Pause) -> String {
+    let Pause { scope, reason, by, until, .. } = pause;
+    format!("{scope} until {until} by {by}, nothing new starts: {reason}")
 }
 
 /// What comes next, when something does: what autoheal will do, or that it is somebody's turn.

@@ -9,6 +9,7 @@ use crate::domain::alert::{AlertStatus, Fingerprint};
 use crate::domain::backoff::Backoff;
 use crate::domain::call::Call;
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, HealId, Outcome, Phase};
+use crate::domain::pause::{PauseId, PauseRequest, PauseScope};
 use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::secret::Secret;
 
@@ -175,7 +176,7 @@ fn message(kind: MessageKind) -> Message {
         heal.tell(at(43), phase.name(), reason.clone(), "autoheal");
     }
     (heal.phase, heal.reason) = (phase, reason);
-    Message { kind, at: at(43), heal }
+    Message { kind, at: at(43), heal, paused: None }
 }
 
 #[test]
@@ -268,6 +269,31 @@ fn who_may_approve_finds_the_link_first_in_every_form() {
     let forms = [plain::render(&message, &pages), html::render(&message, &pages), slack::render(&message, &pages)];
     assert!(forms.iter().all(|form| form.contains(&first.url)), "{forms:#?}");
     assert!(blocks::root(&message, &pages, true).to_string().contains(&first.url));
+}
+
+#[test]
+fn a_pause_is_told_in_every_form_and_leaves_room_for_the_rest() {
+    let request = PauseRequest {
+        scope: PauseScope::All,
+        reason: "moving the <rack>".into(),
+        by: "ann".into(),
+        lasts: Duration::from_hours(2),
+    };
+    let mut message = message(MessageKind::Exhausted);
+    message.paused = Some(Pause::new(PauseId(Uuid::nil()), request, at(0)).unwrap());
+    let said = "everything until 2026-11-22T09:03:20Z by ann, nothing new starts: moving the ";
+    let story = Story::full(&message, &pages());
+    assert_eq!(story.facts[0], Fact { name: "Paused", value: format!("{said}<rack>") });
+    assert_eq!(story.facts.len(), 10, "Slack takes no more");
+    let slack = slack::render(&message, &pages());
+    let blocks = blocks::root(&message, &pages(), true).to_string();
+    let forms = [plain::render(&message, &pages()), html::render(&message, &pages()), slack, blocks];
+    assert!(forms.iter().all(|form| form.contains(said)), "{forms:#?}");
+    assert!(forms[1..].iter().all(|form| !form.contains("<rack>")), "escaped as everything else");
+    let document = document::render(Uuid::nil(), &message, &pages());
+    assert_eq!((&document["paused"]["covers"], &document["paused"]["by"]), (&"everything".into(), &"ann".into()));
+    let many = Digest::of(&[&message, &message], &pages());
+    assert_eq!(many.lines.iter().filter(|line| line.contains(said)).count(), 1, "{many:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::apply::{id_text, later};
 use super::session::{Session, encode, millis, millis_up, timestamp, unreadable};
 use crate::domain::heal::HealId;
+use crate::domain::pause::Pause;
 use crate::store::{Backlog, DeadLetter, DeadOrder, DeliveryResult, OutboxCounts, Outgoing, StoreError};
 
 /// How long a message belongs to whoever claimed it.
@@ -47,6 +48,12 @@ impl Session {
                         params![id, error.to_string()],
                     )?;
                 }
+            }
+        }
+        if !claimed.is_empty() {
+            let pauses = self.active_pauses(now)?;
+            for Outgoing { message, .. } in &mut claimed {
+                message.paused = Pause::covering(&pauses, &message.heal, now).cloned();
             }
         }
         claimed.sort_by_key(|message| (message.created_at, message.id));

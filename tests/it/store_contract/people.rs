@@ -87,6 +87,28 @@ pub async fn a_pause_holds_until_it_ends_or_somebody_ends_it(place: &dyn Place) 
     assert_eq!(store.resume(None, at(6 * MINUTE)).await.unwrap(), []);
 }
 
+pub async fn a_message_carries_the_pause_that_lasts_when_it_is_told(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1), sighting(alert(2), [request("other", "db")])], 0).await;
+    assert_eq!(begin(&store, 0).await.len(), 2);
+    let everything = pause(1, PauseScope::All, 10 * MINUTE);
+    let one_rule = pause(2, PauseScope::Rule { rule: "other".to_owned() }, 20 * MINUTE);
+    store.pause(everything.clone(), at(0)).await.unwrap();
+    store.pause(one_rule.clone(), at(0)).await.unwrap();
+    let paused = async |now: i64| {
+        let (claimed, _) = store.claim_messages(10, at(now)).await.unwrap();
+        let mut paused: Vec<_> =
+            claimed.into_iter().map(|outgoing| (outgoing.message.heal.rule, outgoing.message.paused)).collect();
+        paused.sort_by(|one, other| one.0.cmp(&other.0));
+        paused.dedup();
+        paused
+    };
+    let both = [("other".to_owned(), Some(one_rule.clone())), ("restart-service".to_owned(), Some(everything))];
+    assert_eq!(paused(MINUTE).await, both, "written before the pause, told while it lasts");
+    let one = [("other".to_owned(), Some(one_rule)), ("restart-service".to_owned(), None)];
+    assert_eq!(paused(10 * MINUTE).await, one, "nobody recorded that they arrived, so they are told again");
+}
+
 pub async fn there_are_never_too_many_pauses(place: &dyn Place) {
     let store = place.open().await;
     for number in 0..Pause::MAX_COUNT {

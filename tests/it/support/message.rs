@@ -75,7 +75,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
     Outgoing {
         id: Uuid::now_v7(),
         channel: channel.to_owned(),
-        message: Message { kind: MessageKind::Exhausted, at: now(), heal },
+        message: Message { kind: MessageKind::Exhausted, at: now(), heal, paused: None },
         tries: 0,
         created_at: now(),
         since: now(),
