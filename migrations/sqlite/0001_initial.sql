@@ -97,6 +97,8 @@ CREATE INDEX call_due ON call (look_at);
 CREATE TABLE pause (
     id    TEXT    NOT NULL PRIMARY KEY,
     until INTEGER NOT NULL,
+    -- Whether a human was told that it holds heals back for too long.
+    told  INTEGER NOT NULL DEFAULT FALSE,
     doc   TEXT    NOT NULL
 ) STRICT;
 

@@ -144,6 +144,7 @@ impl Loader<'_> {
             awx_servers: sections.awx.into_servers(),
             http_servers: sections.http.servers,
             limits: sections.limits,
+            page_paused_after: sections.page_paused_after,
             web: sections.web,
             web_file: self.web_file(),
             receivers: sections.receivers,

@@ -90,6 +90,8 @@ pub struct Config {
     pub http_servers: Vec<HttpServer>,
     /// Limits over all rules.
     pub limits: Limits,
+    /// After how long a pause that holds heals back is too long.
+    pub page_paused_after: Duration,
     /// Web interface.
     pub web: WebSettings,
     /// What `--web-config-file` says.
@@ -115,7 +117,14 @@ impl Config {
     #[must_use]
     pub fn policy(&self, dry_run: bool) -> Policy {
         let receivers = notify::channels(&self.receivers);
-        Policy { limits: self.limits.clone(), rules: self.rules.policies(), receivers, alertmanager: None, dry_run }
+        Policy {
+            limits: self.limits.clone(),
+            rules: self.rules.policies(),
+            receivers,
+            alertmanager: None,
+            page_paused_after: Some(self.page_paused_after),
+            dry_run,
+        }
     }
 }
 

@@ -28,6 +28,7 @@ const CONFIGURATION: Schema = Schema {
         "docker",
         "throttling",
         "limits",
+        "pause",
         "web",
         "receivers",
         "defaultReceivers",
@@ -47,6 +48,8 @@ const CONFIGURATION: Schema = Schema {
 };
 const LIMITS: Schema =
     Schema { what: "`limits`", keys: &["concurrent", "perHour", "windows"], unsupported: &["storm"], strict: false };
+
+const PAUSE: Schema = Schema { what: "`pause`", keys: &["pageAfter"], unsupported: &[], strict: false };
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -75,6 +78,7 @@ pub(super) struct Sections<'n> {
     pub http: HttpSection,
     pub throttling: Throttling,
     pub limits: Limits,
+    pub page_paused_after: Duration,
     pub web: WebSettings,
     pub receivers: Vec<ReceiverSettings>,
     pub receiver_names: Names,
@@ -111,6 +115,7 @@ impl<'n> Sections<'n> {
             http: HttpSection::new(),
             throttling: Throttling { interval: Duration::from_hours(1), flapping: Some(Flapping::default()) },
             limits: Limits::default(),
+            page_paused_after: Duration::from_mins(30),
             web: WebSettings::default(),
             receivers: Vec::new(),
             receiver_names: Names::new("receiver"),
@@ -156,6 +161,11 @@ impl<'n> Sections<'n> {
         }
         if let Some(node) = top.get("limits") {
             read_limits(reader, node, &mut self.limits);
+        }
+        let pause = top.get("pause").and_then(|node| reader.mapping(node, &PAUSE));
+        if let Some(node) = pause.as_ref().and_then(|pause| pause.get("pageAfter")) {
+            let after = reader.duration(node, Duration::from_secs(1)..=31 * DAY);
+            self.page_paused_after = after.unwrap_or(self.page_paused_after);
         }
         if let Some(node) = top.get("web") {
             web::read(reader, node, &mut self.web);

@@ -40,11 +40,13 @@ pub enum MessageKind {
     Reminder,
     /// A human was called and is not needed any more.
     Over,
+    /// A pause has held heals back for too long; a human is needed.
+    PausedTooLong,
 }
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Started,
         Self::AttemptFailed,
         Self::Healed,
@@ -59,6 +61,7 @@ impl MessageKind {
         Self::Storm,
         Self::Reminder,
         Self::Over,
+        Self::PausedTooLong,
     ];
 
     /// The word for it in logs, metrics and the store.
@@ -79,6 +82,7 @@ impl MessageKind {
             Self::Storm => "storm",
             Self::Reminder => "reminder",
             Self::Over => "over",
+            Self::PausedTooLong => "paused_too_long",
         }
     }
 
@@ -87,7 +91,13 @@ impl MessageKind {
     pub const fn needs_human(self) -> bool {
         matches!(
             self,
-            Self::Exhausted | Self::Suppressed | Self::ApprovalNeeded | Self::Expired | Self::Storm | Self::Reminder
+            Self::Exhausted
+                | Self::Suppressed
+                | Self::ApprovalNeeded
+                | Self::Expired
+                | Self::Storm
+                | Self::Reminder
+                | Self::PausedTooLong
         )
     }
 
@@ -103,6 +113,7 @@ impl MessageKind {
                 | Self::Storm
                 | Self::Reminder
                 | Self::Over
+                | Self::PausedTooLong
         )
     }
 

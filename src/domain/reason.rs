@@ -155,10 +155,14 @@ pub enum Reason {
     HealEnded { outcome: Outcome },
     /// Its time has not come.
     NotDue { due_at: Timestamp },
+    /// The pause does not hold the heal back.
+    NotHeld,
     /// There is no such heal.
     NoSuchHeal,
     /// A pause covers the heal.
     Paused { until: Timestamp, scope: String, because: String, by: String },
+    /// A pause has held the heal back for too long.
+    PausedTooLong { until: Timestamp, scope: String, because: String, by: String, held: Duration, heals: usize },
     /// The rule's `muteTimes` hold.
     Muted { interval: String, until: Timestamp },
     /// None of the rule's `activeTimes` holds.

@@ -274,6 +274,10 @@ pub trait Store: Send + Sync {
     /// The pauses that last now, oldest first.
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>, StoreError>;
 
+    /// Decides, once for each pause that lasts, whether it has held heals back for too long, and commits; answers the heals
+    /// by which people are told so.
+    async fn tell_of_long_pauses(&self, policy: Arc<Policy>, now: Timestamp) -> Result<Vec<Heal>, StoreError>;
+
     /// Makes due now every heal that a guard holds: what held it may have changed, as after a reload.
     async fn recheck_held(&self, now: Timestamp) -> Result<(), StoreError>;
 

@@ -54,3 +54,25 @@ fn whoever_is_told_anything_while_a_pause_lasts_is_told_of_the_pause() {
     eventually("Slack is told again", || office.slack.requests() == 2);
     assert!(!office.slack.received()[1].to_string().contains("Paused"), "it is over");
 }
+
+#[test]
+fn a_pause_that_holds_repairs_back_for_too_long_pages_once() {
+    let office = Office::open();
+    let home = home(&office, "pause: {pageAfter: 1s}\n");
+    let daemon = home.start();
+    pause(&daemon, &json!({"for": "2h", "reason": "moving the rack"}));
+    fire(&daemon, "Acts", "ui");
+    fire(&daemon, "Acts", "post");
+    let mail = office.smtp.expect("message");
+    for words in ["A human is needed for Acts", "that has held back 2 heals", "end the pause, or repair it yourself"] {
+        assert!(mail["plain"].as_str().unwrap().contains(words), "{words:?} is not in {}", mail["plain"]);
+    }
+    eventually("Slack is told", || office.slack.requests() == 1);
+    let title = office.slack.received()[0]["attachments"][0]["title"].clone();
+    assert!(title.as_str().unwrap().ends_with("human needed, a pause holds repairs back"), "{title}");
+    assert!(daemon.heals().iter().all(|heal| heal["state"] == "pending" && heal["attempt"] == 0), "they stay held");
+    // Stopping drains the outbox's courier: whatever else was to be sent has been sent then.
+    assert!(daemon.terminate().success());
+    let (mails, posts) = office.close();
+    assert_eq!((mails.len(), posts.len()), (0, 1), "once, not for every heal");
+}

@@ -422,6 +422,7 @@ macro_rules! every_promise_but_durability {
             a_reset_forgets_the_ladder_of_this_heal
             a_pause_holds_until_it_ends_or_somebody_ends_it
             a_message_carries_the_pause_that_lasts_when_it_is_told
+            a_pause_that_is_too_long_is_told_once
             there_are_never_too_many_pauses
             a_watchdog_looks_at_attempts_that_nobody_ends
             a_claim_lapses_and_results_stay

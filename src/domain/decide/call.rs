@@ -18,7 +18,10 @@ use crate::domain::{Timestamp, elapsed};
 pub fn lasts(heal: &Heal, call: &Call) -> bool {
     match &heal.phase {
         Phase::AwaitingApproval { .. } => true,
-        Phase::Pending { .. } => call.kind == MessageKind::Storm,
+        Phase::Pending { .. } => match call.kind {
+            MessageKind::PausedTooLong => matches!(heal.reason, Reason::Paused { .. }),
+            kind => kind == MessageKind::Storm,
+        },
         Phase::Ended { outcome, .. } => match outcome {
             // The storm may outlast the one heal that told of it.
             Outcome::Recovered => call.kind == MessageKind::Storm,

@@ -7,6 +7,7 @@ mod due;
 mod evidence;
 mod firing;
 mod instructed;
+mod paused;
 mod resolved;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use super::guard::{Limits, Load};
 use super::heal::{Attempt, AttemptId, Episode, Heal, HealId};
 use super::instruction::Instruction;
 use super::message::Channel;
+use super::pause::Pause;
 use super::plan::Plan;
 use super::reason::Reason;
 use super::rule::HealRequest;
@@ -42,6 +44,8 @@ pub struct Policy {
     pub receivers: BTreeMap<String, Vec<Channel>>,
     /// What Alertmanager last said; `None` when it is not asked.
     pub alertmanager: Option<Arc<Alertmanager>>,
+    /// After how long a pause that holds heals back is too long; `None` for never.
+    pub page_paused_after: Option<Duration>,
     /// Dry run: every rule is a shadow rule and nobody is told.
     pub dry_run: bool,
 }
@@ -174,6 +178,13 @@ pub enum Event {
         /// By how much.
         by: Duration,
     },
+    /// A pause lasts of which nobody has been told that it holds heals back for too long.
+    Paused {
+        /// The pause.
+        pause: Pause,
+        /// How many heals it holds back.
+        heals: usize,
+    },
     /// Another process took the attempt over.
     TakenOver {
         /// The attempt.
@@ -215,6 +226,10 @@ pub fn decide(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp
         Event::ClockMoved { attempt, by } => {
             on_attempt(policy, snapshot, attempt, now, |draft, attempt| attempt::clock_moved(draft, attempt, by))
         }
+        Event::Paused { pause, heals } => match open(snapshot) {
+            Ok(heal) => paused::decide(policy, heal, &pause, heals, now),
+            Err(reason) => Plan::nothing(reason),
+        },
         Event::TakenOver { attempt } => on_attempt(policy, snapshot, attempt, now, attempt::taken_over),
     }
 }

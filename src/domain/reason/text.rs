@@ -176,10 +176,17 @@ impl fmt::Display for Reason {
             Self::AttemptOver => f.write_str("that attempt is over"),
             Self::HealEnded { outcome } => write!(f, "the heal has already ended: {}", outcome.as_str()),
             Self::NotDue { due_at } => write!(f, "not due before {due_at}"),
+            Self::NotHeld => f.write_str("the pause does not hold this heal back"),
             Self::NoSuchHeal => f.write_str("there is no such heal"),
             Self::Paused { until, scope, because, by } => {
                 write!(f, "{by} paused {scope} until {until}: {because}")
             }
+            Self::PausedTooLong { until, scope, because, by, held, heals } => write!(
+                f,
+                "{by} paused {scope} until {until}: {because}; for {} that has held back {}, although their alerts fire",
+                human(*held),
+                counted(*heals, "heal")
+            ),
             Self::Muted { interval, until } => write!(f, "muted by {interval}; looking again at {until}"),
             Self::Inactive { intervals, until } => {
                 write!(f, "outside of the rule's active times ({intervals}); looking again at {until}")

@@ -274,6 +274,7 @@ const fn tone(kind: MessageKind) -> Tone {
         | MessageKind::Expired
         | MessageKind::Storm
         | MessageKind::Reminder
+        | MessageKind::PausedTooLong
         | MessageKind::Firing => Tone::Danger,
         MessageKind::Started | MessageKind::AttemptFailed | MessageKind::ApprovalNeeded | MessageKind::Cancelled => {
             Tone::Warning
@@ -304,6 +305,11 @@ fn headline(message: &Message) -> String {
         MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
         MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
         MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
+        // The heal is held as before; what is new stands in its story alone.
+        MessageKind::PausedTooLong => {
+            let latest = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
+            format!("A human is needed for {name}: {latest}.")
+        }
         MessageKind::Expired => format!("A human is needed for {name} on {}: {}.", heal.target, heal.reason),
         MessageKind::Cancelled => format!("autoheal stopped its work on {name}: {}.", heal.reason),
         MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),
@@ -410,6 +416,7 @@ fn next(message: &Message) -> String {
             }
         }
         MessageKind::ApprovalNeeded => "approve or deny it".to_owned(),
+        MessageKind::PausedTooLong => "end the pause, or repair it yourself".to_owned(),
         kind if kind.needs_human() && heal.runbook.is_empty() => format!("a human looks at {}", heal.target),
         kind if kind.needs_human() => "a human follows the runbook".to_owned(),
         _ => String::new(),

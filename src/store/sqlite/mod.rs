@@ -198,6 +198,10 @@ impl Store for SqliteStore {
         self.read(move |session| session.active_pauses(now)).await
     }
 
+    async fn tell_of_long_pauses(&self, policy: Arc<Policy>, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        self.write(move |session| session.tell_of_long_pauses(&policy, now)).await
+    }
+
     async fn recheck_held(&self, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| session.recheck_held(now)).await
     }

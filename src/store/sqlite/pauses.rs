@@ -2,11 +2,17 @@
 
 use jiff::Timestamp;
 use rusqlite::params;
+use uuid::Uuid;
 
 use super::apply::id_text;
 use super::session::{Session, encode, millis, millis_up, unreadable};
+use crate::domain::decide::{Event, Policy, Snapshot};
+use crate::domain::heal::{Heal, HealId};
 use crate::domain::pause::{Pause, PauseId};
 use crate::store::StoreError;
+
+/// Heals looked at to tell of a pause: one of the first was held first.
+const ASKED: usize = 20;
 
 impl Session {
     /// Adds a pause, unless there are as many as there may be. Those that are over go.
@@ -45,6 +51,42 @@ impl Session {
             self.recheck_held(now)?;
         }
         Ok(pauses)
+    }
+
+    /// Tells of every pause that has held heals back for too long and of which nobody has been told, by the heal that
+    /// waits for the longest.
+    pub(super) fn tell_of_long_pauses(&self, policy: &Policy, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        let mut told = Vec::new();
+        for pause in self.active_pauses(now)? {
+            let held = self.held_by(&pause)?;
+            for id in held.iter().take(ASKED) {
+                let snapshot = Snapshot { heal: self.read_heal(*id)?, ..Snapshot::default() };
+                let event = Event::Paused { pause: pause.clone(), heals: held.len() };
+                let applied = self.transition(policy, snapshot, event, now)?;
+                if let Some(heal) = applied.heal.filter(|_| applied.changed) {
+                    self.execute("UPDATE pause SET told = TRUE WHERE id = ?1", [id_text(pause.id.0)])?;
+                    told.push(heal);
+                    break;
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// The heals that fall due when a pause ends, oldest first; none once somebody has been told of it.
+    fn held_by(&self, pause: &Pause) -> Result<Vec<HealId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT heal.id FROM heal INDEXED BY heal_due, pause WHERE pause.id = ?1 AND NOT told
+                 AND state = 'pending' AND due_at = ?2 ORDER BY heal.id",
+        )?;
+        let mut rows = statement.query(params![id_text(pause.id.0), millis_up(pause.until)])?;
+        let mut held = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id =
+                Uuid::parse_str(&row.get::<_, String>(0)?).map_err(|error| unreadable("heal's identity", &error))?;
+            held.push(HealId(id));
+        }
+        Ok(held)
     }
 
     /// Makes due what waits. Those that wait for their back-off say so when asked and are put back.

@@ -69,6 +69,7 @@ fn the_defaults_apply_without_any_file() {
     assert_eq!(config.web.listen_address.to_string(), "127.0.0.1:9099");
     assert_eq!(config.web.max_body_bytes, 32 * 1024 * 1024);
     assert_eq!(config.history, Duration::from_hours(90 * 24));
+    assert_eq!(config.page_paused_after, Duration::from_mins(30));
     assert!(matches!(&config.store, StoreLocation::Sqlite(path) if path.ends_with("data/autoheal.db")));
     let rule = &config.rules.rules()[0];
     assert_eq!((rule.name.as_str(), rule.mode, rule.continue_matching), ("restart-ui", Mode::Act, true));
@@ -111,6 +112,7 @@ receivers:
 defaultReceivers: [on-call]
 fallbackReceiver: on-call
 history: 30d
+pause: {pageAfter: 10m}
 "#;
 
 const LADDER: &str = r#"
@@ -152,6 +154,7 @@ fn every_key_arrives() {
     assert_eq!(config.web.listen_address.to_string(), "0.0.0.0:9100");
     assert_eq!(config.web.bearer_tokens[0].expose(), "b");
     assert_eq!(config.history, Duration::from_hours(30 * 24));
+    assert_eq!(config.page_paused_after, Duration::from_mins(10));
     assert_eq!(config.fallback_receiver.as_deref(), Some("on-call"));
     let [NotifierSettings::Slack(slack), NotifierSettings::Email(email)] = config.receivers[0].integrations.as_slice()
     else {

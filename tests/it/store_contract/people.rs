@@ -109,6 +109,31 @@ pub async fn a_message_carries_the_pause_that_lasts_when_it_is_told(place: &dyn 
     assert_eq!(paused(10 * MINUTE).await, one, "nobody recorded that they arrived, so they are told again");
 }
 
+pub async fn a_pause_that_is_too_long_is_told_once(place: &dyn Place) {
+    let store = place.open().await;
+    let policy = Arc::new(Policy { page_paused_after: Some(Duration::from_mins(30)), ..(*policy()).clone() });
+    let tell = async |now: i64| store.tell_of_long_pauses(Arc::clone(&policy), at(now)).await.unwrap();
+    store.pause(pause(1, PauseScope::All, 120 * MINUTE), at(0)).await.unwrap();
+    ingest(&store, vec![firing(1)], 0).await;
+    store.advance_due(Arc::clone(&policy), 10, at(MINUTE)).await.unwrap();
+    ingest(&store, vec![firing(2)], 29 * MINUTE).await;
+    store.advance_due(Arc::clone(&policy), 10, at(29 * MINUTE)).await.unwrap();
+    assert_eq!(tell(31 * MINUTE - 1).await, []);
+    let told = tell(31 * MINUTE).await;
+    let latest = told[0].timeline.last().unwrap().reason.clone();
+    assert!(matches!(latest, Reason::PausedTooLong { heals: 2, .. }), "{latest}");
+    assert_eq!(told[0].alerts[0].fingerprint, alert(1).fingerprint, "by the heal that waits for the longest");
+    let (messages, _) = store.claim_messages(10, at(31 * MINUTE)).await.unwrap();
+    let told: Vec<_> = messages.iter().map(|outgoing| outgoing.message.kind).collect();
+    assert!(!told.is_empty() && told.iter().all(|kind| *kind == MessageKind::PausedTooLong), "{told:?}");
+    assert_eq!(tell(100 * MINUTE).await, [], "once for each pause");
+    store.resume(None, at(100 * MINUTE)).await.unwrap();
+    store.pause(pause(2, PauseScope::All, 200 * MINUTE), at(0)).await.unwrap();
+    store.advance_due(Arc::clone(&policy), 10, at(100 * MINUTE)).await.unwrap();
+    assert_eq!(tell(130 * MINUTE - 1).await, [], "it begins to count anew");
+    assert_eq!(tell(130 * MINUTE).await.len(), 1);
+}
+
 pub async fn there_are_never_too_many_pauses(place: &dyn Place) {
     let store = place.open().await;
     for number in 0..Pause::MAX_COUNT {

@@ -134,6 +134,10 @@ impl Store for FakeStore {
         Ok(Vec::new())
     }
 
+    async fn tell_of_long_pauses(&self, _: Arc<Policy>, _: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn recheck_held(&self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }

@@ -140,6 +140,10 @@ impl Store for FusedStore {
         self.inner.pauses(now).await
     }
 
+    async fn tell_of_long_pauses(&self, policy: Arc<Policy>, now: Timestamp) -> Result<Vec<Heal>, StoreError> {
+        self.inner.tell_of_long_pauses(policy, now).await
+    }
+
     async fn recheck_held(&self, now: Timestamp) -> Result<(), StoreError> {
         self.inner.recheck_held(now).await
     }

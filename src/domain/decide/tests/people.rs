@@ -237,3 +237,59 @@ fn a_pause_lets_nothing_new_start_and_finishes_what_runs() {
     world.due();
     assert_eq!((world.state(), world.started), ("acting", 2), "what is held may be asked at any time");
 }
+
+#[test]
+fn a_pause_that_holds_a_heal_back_for_too_long_is_told_and_the_heal_stays_held() {
+    let mut world = World::new();
+    world.policy.page_paused_after = Some(30 * MINUTE);
+    let pause = |number, scope| Pause {
+        id: PauseId(Uuid::from_u128(number)),
+        scope,
+        reason: "moving the rack".into(),
+        by: "ann".into(),
+        since: Timestamp::UNIX_EPOCH,
+        until: Timestamp::from_second(1_000_000 + 7200).unwrap(),
+    };
+    let everything = pause(1, PauseScope::All);
+    world.load.pauses = [everything.clone()].into();
+    let looked_at =
+        |world: &mut World, pause: &Pause| world.apply(None, Event::Paused { pause: pause.clone(), heals: 3 });
+    world.fires(request(vec![step(1)]));
+    assert_eq!(looked_at(&mut world, &everything), Reason::NotHeld, "it has not been asked yet");
+    world.due();
+    let held = world.last().clone();
+
+    world.pass(30 * MINUTE - Duration::from_secs(1));
+    assert!(
+        matches!(looked_at(&mut world, &everything), Reason::NotDue { due_at } if due_at == world.now + Duration::from_secs(1))
+    );
+    world.pass(Duration::from_secs(1));
+    let other = pause(2, PauseScope::Rule { rule: "other".into() });
+    assert_eq!(looked_at(&mut world, &other), Reason::NotHeld, "another pause does not hold it");
+    assert_eq!(world.kinds(), []);
+    looked_at(&mut world, &everything);
+    assert_eq!(
+        (world.kinds(), world.mails()),
+        (vec![MessageKind::PausedTooLong], 1),
+        "mail is for humans who are needed"
+    );
+    let told = world.last();
+    assert_eq!((&told.phase, &told.reason), (&held.phase, &held.reason));
+    assert_eq!(
+        told.timeline.last().expect("a story").reason.to_string(),
+        "ann paused everything until 1970-01-12T15:46:40Z: moving the rack; for 30m that has held back 3 heals, \
+         although their alerts fire"
+    );
+
+    world.load.pauses = [].into();
+    world.due();
+    assert_eq!(world.kinds()[1..], [MessageKind::Started, MessageKind::Over], "whoever was called need not come");
+
+    world.policy.page_paused_after = None;
+    world.load.pauses = [everything.clone()].into();
+    world.ends(failed());
+    world.pass(60 * MINUTE).fires(request(vec![step(1)]));
+    world.due();
+    world.pass(30 * MINUTE);
+    assert_eq!(looked_at(&mut world, &everything), Reason::NotHeld, "nobody wants to know");
+}
