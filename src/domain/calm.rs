@@ -145,7 +145,7 @@ mod tests {
         if kind.is_final() || kind == MessageKind::Over {
             heal.phase = Phase::Ended { outcome: Outcome::Exhausted, at: now };
         }
-        Message { kind, at: now, heal }
+        Message { kind, at: now, heal, paused: None }
     }
 
     fn nights() -> Calm {

@@ -17,6 +17,7 @@ use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rule::{Mode, VerifyPolicy};
 
 mod holds;
+mod kept;
 mod ladder;
 mod people;
 
@@ -284,6 +285,7 @@ impl World {
 fn a_resolve_before_anything_was_done_is_a_recovery() {
     let mut world = World::new();
     world.fires(HealRequest { hold_for: MINUTE, ..request(vec![step(1)]) });
+    assert_eq!(world.last().reason, Reason::WaitingFor { hold_for: MINUTE });
     assert!(matches!(world.due(), Reason::NotDue { .. }));
     world.pass(MINUTE / 2).resolves();
     assert_eq!((world.state(), world.started), ("recovered", 0));
@@ -309,6 +311,7 @@ fn a_relapse_within_the_interval_goes_on_where_the_ladder_stopped() {
     assert_eq!(world.state(), "healed");
     world.pass(10 * MINUTE).fires(request.clone());
     assert_eq!((world.state(), world.started), ("exhausted", 2), "every step has been used: a human");
+    assert_eq!(world.last().step, 1, "the last one");
     world.pass(MINUTE).resolves();
     world.pass(61 * MINUTE).fires(request);
     assert_eq!((world.state(), world.last().step), ("pending", 0), "a quiet interval resets the ladder");

@@ -1,6 +1,7 @@
 //! Stories of verification by more than the alert's resolve.
 
 use super::*;
+use crate::domain::alertmanager::{Alertmanager, AlertmanagerView, Standing};
 use crate::domain::evidence::{Answer, Probe};
 
 const HALF: Duration = Duration::from_secs(30);
@@ -66,14 +67,19 @@ fn all_named_evidence_must_hold_and_for_as_long_as_the_rule_says() {
     world.looks();
     world.observes(two(Answer::Holds, Answer::Fails));
     assert_eq!(world.last().reason.to_string(), "waiting up to 5m for the alert to resolve, \"up == 1\" to be true");
-    world.pass(HALF).resolves();
-    assert!(world.last().due_at() <= Some(world.now), "a resolve asks for the rest at once");
+    world.pass(HALF);
+    world.looks();
+    assert!(world.last().due_at() > Some(world.now));
+    world.resolves();
+    assert_eq!(world.last().due_at(), Some(world.now), "a resolve asks for the rest at once");
+    assert_eq!(world.last().reason.to_string(), "waiting up to 5m for \"up == 1\" to be true");
     world.looks();
     world.observes(two(Answer::Holds, Answer::Fails));
     world.looks();
     world.observes(well());
     let began = world.now;
     assert!(matches!(world.last().phase, Phase::Verifying { healthy_since: Some(_), .. }));
+    assert!(world.last().due_at() > Some(world.now), "no busy loop");
     world.looks_until_over(&well());
     assert_eq!((world.state(), world.now - HALF), ("healed", began));
     let reason = world.last().reason.to_string();
@@ -89,6 +95,69 @@ fn evidence_alone_heals_when_the_rule_does_not_wait_for_the_resolve() {
     let mut world = World::verifies(vec![asking(1, false)]);
     world.looks_until_over(&well());
     assert_eq!(world.state(), "healed");
+}
+
+#[test]
+fn what_need_not_last_is_healed_by_the_first_answers() {
+    let mut step = asking(1, false);
+    step.verify.healthy_for = Duration::ZERO;
+    let mut world = World::verifies(vec![step]);
+    world.looks();
+    world.observes(well());
+    assert_eq!(world.state(), "healed");
+}
+
+#[test]
+fn what_begins_to_hold_just_before_the_deadline_may_prove_itself_behind_it() {
+    let mut world = World::verifies(vec![asking(1, false)]);
+    world.pass(Duration::from_secs(295));
+    world.observes(well());
+    world.looks_until_over(&well());
+    assert_eq!(world.state(), "healed");
+}
+
+#[test]
+fn an_alert_that_stays_is_a_clear_no_however_well_the_rest_looks() {
+    let mut world = World::verifies(vec![asking(2, true)]);
+    world.looks_until_over(&well());
+    assert_eq!(world.state(), "pending", "it tries again");
+    let told: Vec<_> = world.last().timeline.iter().map(|entry| entry.reason.to_string()).collect();
+    assert!(told.contains(&"not verified within 5m: the alert has not resolved".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn whose_resolve_would_not_be_told_is_said_so() {
+    for (told, last_failure) in [
+        (
+            AlertStatus::Firing,
+            "not verified within 5m: 2 of 2 alerts have not resolved (silenced by bob in Alertmanager)",
+        ),
+        (AlertStatus::Resolved, "the alert did not resolve within 5m"),
+    ] {
+        let mut world = World::verifies(vec![step(1)]);
+        let silenced = world.alert("post", AlertStatus::Firing, MINUTE);
+        world.fires_as(silenced.clone(), request(vec![step(1)]));
+        if told == AlertStatus::Resolved {
+            let target = Target::new("docker:local/name/ui");
+            let alert = world.alert("post", told, MINUTE);
+            world.apply(Some(alert.fingerprint), Event::Resolved { alert, rule: "restart".into(), target });
+        }
+        let ui = world.last().alerts[0].fingerprint;
+        let alerts = [(ui, Standing::Active), (silenced.fingerprint, Standing::Suppressed("silenced by bob".into()))];
+        let view = AlertmanagerView { asked_at: world.now, up_since: world.now, alerts: alerts.into() };
+        world.policy.alertmanager = Some(Alertmanager { view: Some(view), failure: None }.into());
+        world.pass(5 * MINUTE).due();
+        let told: Vec<_> = world.last().timeline.iter().map(|entry| entry.reason.to_string()).collect();
+        assert!(told.contains(&last_failure.to_owned()), "{told:#?}");
+    }
+}
+
+#[test]
+fn the_same_answers_again_are_not_written_again() {
+    let mut world = World::verifies(vec![asking(1, false)]);
+    world.looks();
+    world.observes(two(Answer::Holds, Answer::Fails));
+    assert_eq!(world.observes(two(Answer::Holds, Answer::Fails)), Reason::EvidenceAsBefore);
 }
 
 #[test]

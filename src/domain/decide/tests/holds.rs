@@ -25,8 +25,10 @@ fn a_storm_is_told_once_and_its_end_to_nobody() {
     assert_eq!(world.kinds(), [MessageKind::Storm]);
     world.load.rule.storm = Some(storm);
     let told = world.last().timeline.len();
+    world.storm = None;
     world.pass(MINUTE).due();
     assert_eq!((world.kinds().len(), world.last().timeline.len()), (1, told), "asked again, it says nothing new");
+    assert_eq!(world.storm, Some(storm), "and yet its rule's next heal is to know of it");
     world.resolves();
     assert_eq!(
         (world.state(), world.kinds().len()),

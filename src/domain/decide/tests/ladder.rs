@@ -44,7 +44,7 @@ fn what_was_verified_and_relapsed_too_often_climbs_and_at_last_needs_a_human() {
     world.resolves();
     world.pass(MINUTE).due();
     world.pass(5 * MINUTE).fires(request.clone());
-    assert_eq!(world.state(), "exhausted", "no step is left");
+    assert_eq!((world.state(), world.last().step), ("exhausted", 1), "no step is left");
     assert_eq!(world.kinds().last(), Some(&MessageKind::Exhausted));
     assert!(world.last().reason.to_string().ends_with("no step is left, a human is needed"));
     world.resolves();
@@ -75,6 +75,87 @@ fn a_relapse_waits_for_the_back_off_of_its_step() {
     world.pass(MINUTE).resolves();
     world.pass(10 * MINUTE).fires(request);
     assert_eq!(world.last().due_at(), Some(world.now), "the pause is over");
+}
+
+/// A rule tried without success; answers its request.
+fn exhausts(world: &mut World, starts_at: Timestamp) -> HealRequest {
+    let request = request(vec![step(1)]);
+    let alert = Alert { starts_at, ..world.alert("ui", AlertStatus::Firing, MINUTE) };
+    world.fires_as(alert, request.clone());
+    world.due();
+    world.pass(5 * MINUTE).ends(failed());
+    assert_eq!(world.state(), "exhausted");
+    request
+}
+
+#[test]
+fn a_firing_that_was_given_up_is_known_again_by_any_start_it_may_tell() {
+    for (told, then) in [
+        (Duration::ZERO, 2 * MINUTE),
+        // Whose clock is ahead tells starts that have not come.
+        (60 * MINUTE, 60 * MINUTE),
+    ] {
+        let mut world = World::new();
+        let began = world.now;
+        let request = exhausts(&mut world, began + told);
+        let again = Alert { starts_at: began + then, ..world.alert("ui", AlertStatus::Firing, MINUTE) };
+        let reason = world.pass(120 * MINUTE).fires_as(again, request);
+        assert!(matches!(reason, Reason::EpisodeEnded { .. }), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_firing_that_began_after_the_end_is_another_though_nobody_told_the_resolve_between() {
+    let mut world = World::new();
+    let began = world.now;
+    let request = exhausts(&mut world, began);
+    world.pass(120 * MINUTE).fires(request);
+    assert_eq!((world.heals.len(), world.state()), (2, "pending"));
+}
+
+#[test]
+fn what_got_well_by_itself_does_not_flap() {
+    let (mut world, request) = flapping();
+    for _ in 0..5 {
+        world.fires(request.clone());
+        world.pass(MINUTE).resolves();
+        assert_eq!(world.state(), "recovered");
+        world.pass(4 * MINUTE);
+    }
+    world.fires(request);
+    assert_eq!((world.last().step, world.last().relapses.len()), (0, 0));
+}
+
+#[test]
+fn the_next_step_of_a_relapse_begins_at_once() {
+    let mut world = World::new();
+    let request = request(vec![step(1), step(1)]);
+    heals(&mut world, &request);
+    world.pass(Duration::from_secs(1)).fires(request);
+    assert_eq!((world.last().step, world.last().due_at()), (1, Some(world.now)));
+}
+
+#[test]
+fn a_ladder_that_a_reload_made_shorter_ends_at_its_last_step() {
+    let mut world = World::new();
+    heals(&mut world, &request(vec![step(1), step(1)]));
+    world.pass(MINUTE);
+    heals(&mut world, &request(vec![step(1), step(1)]));
+    assert_eq!(world.last().step, 1);
+    world.pass(MINUTE).fires(request(vec![step(1)]));
+    assert_eq!((world.state(), world.last().step), ("exhausted", 0));
+}
+
+#[test]
+fn a_heal_takes_in_so_many_alerts_and_no_more() {
+    let mut world = World::new();
+    for number in 0..Heal::MAX_ALERTS {
+        let alert = world.alert(&format!("job-{number}"), AlertStatus::Firing, MINUTE);
+        world.fires_as(alert, request(vec![step(1)]));
+    }
+    let one_more = world.alert("one more", AlertStatus::Firing, MINUTE);
+    assert_eq!(world.fires_as(one_more, request(vec![step(1)])), Reason::TooManyAlerts { limit: Heal::MAX_ALERTS });
+    assert_eq!((world.heals.len(), world.last().alerts.len()), (1, Heal::MAX_ALERTS));
 }
 
 #[test]
