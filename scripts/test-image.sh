@@ -36,7 +36,7 @@ ok "built from scratch, $(engine image inspect --format '{{.Size}}' "$image" | n
 
 # Three ways to hand over secrets, all at once. Each value is a canary that must not show up anywhere.
 printf 'SLACK_WEBHOOK_URL=http://127.0.0.1:9/canary-file\nMAILGUN_SMTP_USERNAME=canary-lost\n' >"$work/secrets"
-printf '%s\n' SLACK_BOT_TOKEN=xoxb-canary-file MAILGUN_API_KEY=canary-file AWX_TOKEN=canary-file RUNBOOK_API_TOKEN=canary-file >>"$work/secrets"
+printf '%s\n' SLACK_BOT_TOKEN=xoxb-canary-file SLACK_SIGNING_SECRET=canary-file MAILGUN_API_KEY=canary-file AWX_TOKEN=canary-file RUNBOOK_API_TOKEN=canary-file >>"$work/secrets"
 printf 'canary-path' >"$work/password"
 chmod 0400 "$work/secrets" "$work/password"
 chown 65532:65532 "$work/secrets" "$work/password"

@@ -188,6 +188,7 @@ fn build(
         access: Arc::new(access),
         max_body_bytes: config.web.max_body_bytes,
         links: config.web.links(),
+        slack_secrets: config.receivers.iter().flat_map(notify::ReceiverSettings::signing_secrets).cloned().collect(),
     };
     Ok(Built {
         loaded,

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod ids;
 pub mod links;
 pub mod secret;
+pub mod slack_call;
 pub mod stamp;
 pub mod telemetry;
 pub mod tls;

@@ -167,6 +167,7 @@ fn test(receiver: &ReceiverSettings, pages: &Pages) -> Exit {
 
 fn preview(receiver: &ReceiverSettings, pages: &Pages, file: &Path, event: Option<MessageKind>) -> Exit {
     let now = SystemClock.now();
+    let pages = &pages.of_receiver(&receiver.name);
     let read = plan::read(file).map_err(|error| format!("cannot be read: {error}"));
     let parsed = read.and_then(|body| payload::parse(&body, now).map_err(|error| error.to_string()));
     let delivery = match parsed {

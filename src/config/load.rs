@@ -98,6 +98,10 @@ impl Loader<'_> {
         let incomplete = self.problems.borrow().iter().len() > before;
         let mut sections = Sections::new();
         for (file, root) in &documents {
+            sections.add_templates(&self.reader(file), root, &self.options.working_dir);
+        }
+        sections.templates.check(|problem| self.push(problem));
+        for (file, root) in &documents {
             sections.add(&self.reader(file), file, root, &self.options.working_dir);
         }
         if incomplete {

@@ -90,6 +90,11 @@ impl Reader<'_> {
         self.note(Severity::Warning, span, message.into(), label.into(), None);
     }
 
+    /// Writes down a problem with its own place.
+    pub fn push(&self, diagnostic: Diagnostic) {
+        self.problems.borrow_mut().push(diagnostic);
+    }
+
     fn note(&self, severity: Severity, span: &Range<usize>, message: String, label: String, help: Option<String>) {
         let place = Some(self.place(span));
         self.problems.borrow_mut().push(Diagnostic { severity, code: None, place, message, label, help });

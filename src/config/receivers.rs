@@ -6,7 +6,9 @@ use lettre::message::Mailbox;
 use reqwest::Url;
 
 mod others;
+mod texts;
 
+pub(super) use self::texts::Templates;
 use super::endpoint::read_tls;
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
@@ -15,6 +17,7 @@ use super::time_intervals::TimeIntervals;
 use super::yaml::Node;
 use crate::domain::calm::{Calm, Repeats};
 use crate::domain::message::{Audience, Kinds, MessageKind};
+use crate::domain::template::text::Form;
 use crate::notify::email::EmailSettings;
 use crate::notify::mailgun::MailgunSettings;
 use crate::notify::slack::SlackSettings;
@@ -43,19 +46,19 @@ const RECEIVER: Schema = Schema {
 const DIGEST: Schema = Schema { what: "`digest`", keys: &["after", "within"], unsupported: &[], strict: true };
 const SLACK: Schema = Schema {
     what: "`slack`",
-    keys: &["webhookUrl", "botToken", "channel", "apiUrl", "tls"],
+    keys: &["webhookUrl", "botToken", "channel", "signingSecret", "apiUrl", "tls", "title", "text"],
     unsupported: &[],
     strict: false,
 };
 const EMAIL: Schema = Schema {
     what: "`email`",
-    keys: &["to", "from", "smarthost", "username", "password", "tls"],
+    keys: &["to", "from", "smarthost", "username", "password", "tls", "subject", "text", "html"],
     unsupported: &[],
     strict: false,
 };
 const MAILGUN: Schema = Schema {
     what: "`mailgun`",
-    keys: &["domain", "apiKey", "region", "from", "to", "apiUrl", "tags", "testMode", "tls"],
+    keys: &["domain", "apiKey", "region", "from", "to", "apiUrl", "tags", "testMode", "tls", "subject", "text", "html"],
     unsupported: &[],
     strict: false,
 };
@@ -76,13 +79,24 @@ const MAX_TAGS: usize = 3;
 
 /// Reads the section; receivers of several files add up. Every name is known from then on, even that of a receiver with
 /// errors.
-pub(super) fn read(reader: &Reader<'_>, node: &Node, names: &mut Names, receivers: &mut Vec<ReceiverSettings>) {
+pub(super) fn read(
+    reader: &Reader<'_>,
+    node: &Node,
+    names: &mut Names,
+    templates: &Templates,
+    receivers: &mut Vec<ReceiverSettings>,
+) {
     for receiver in reader.list(node, "receivers") {
-        receivers.extend(read_receiver(reader, receiver, names));
+        receivers.extend(read_receiver(reader, receiver, names, templates));
     }
 }
 
-fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<ReceiverSettings> {
+fn read_receiver(
+    reader: &Reader<'_>,
+    node: &Node,
+    names: &mut Names,
+    templates: &Templates,
+) -> Option<ReceiverSettings> {
     let before = reader.problem_count();
     let receiver = reader.mapping(node, &RECEIVER)?;
     let name = reader.require(&receiver, "name", RECEIVER.what).and_then(|node| {
@@ -94,9 +108,10 @@ fn read_receiver(reader: &Reader<'_>, node: &Node, names: &mut Names) -> Option<
         }
         Some(name)
     });
-    let slack = receiver.get("slack").and_then(|node| read_slack(reader, node));
-    let email = receiver.get("email").and_then(|node| read_email(reader, node)).map(NotifierSettings::Email);
-    let mailgun = receiver.get("mailgun").and_then(|node| read_mailgun(reader, node)).map(NotifierSettings::Mailgun);
+    let slack = receiver.get("slack").and_then(|node| read_slack(reader, node, templates));
+    let email = receiver.get("email").and_then(|node| read_email(reader, node, templates)).map(NotifierSettings::Email);
+    let mailgun =
+        receiver.get("mailgun").and_then(|node| read_mailgun(reader, node, templates)).map(NotifierSettings::Mailgun);
     let integrations = slack.into_iter().chain(email).chain(mailgun).chain(others::read(reader, &receiver)).collect();
     let events = receiver.get("events").map(|node| read_events(reader, node));
     if receiver
@@ -170,16 +185,19 @@ fn read_events(reader: &Reader<'_>, node: &Node) -> Kinds {
     events.iter().filter_map(|node| reader.choice(node, &words)).flat_map(named).collect()
 }
 
-fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<NotifierSettings> {
+fn read_slack(reader: &Reader<'_>, node: &Node, templates: &Templates) -> Option<NotifierSettings> {
     let slack = reader.mapping(node, &SLACK)?;
     if let (Some(_), Some(span)) = (slack.get("webhookUrl"), slack.key_span("botToken")) {
         reader.error(span, "`webhookUrl` and `botToken` are two ways to the same", "keep one of them");
     }
     if slack.get("botToken").is_some() {
-        return read_slack_bot(reader, &slack).map(NotifierSettings::SlackBot);
+        return read_slack_bot(reader, &slack, templates).map(NotifierSettings::SlackBot);
     }
     if let Some(span) = slack.key_span("channel") {
         reader.error(span, "a webhook has its own channel", "only a `botToken` posts to a `channel` of your choice");
+    }
+    if let Some(span) = slack.key_span("signingSecret") {
+        reader.error(span, "only a bot's messages have buttons that answer", "give it a `botToken`");
     }
     if slack.key_span("webhookUrl").is_none() {
         reader.error(slack.span, "`slack` needs `webhookUrl` or `botToken`", "both are missing");
@@ -193,15 +211,16 @@ fn read_slack(reader: &Reader<'_>, node: &Node) -> Option<NotifierSettings> {
     });
     let api = slack.get("apiUrl").map(|node| read_url(reader, node, &reader.text(node)?));
     let tls = read_tls(reader, &slack);
+    let texts = templates.texts(reader, &slack, "title", Form::Slack);
     let webhook = webhook?;
     let webhook = match api {
         Some(api) => through(&api?, &webhook),
         None => webhook,
     };
-    Some(NotifierSettings::Slack(SlackSettings { webhook_url: Secret::new(webhook), tls }))
+    Some(NotifierSettings::Slack(SlackSettings { webhook_url: Secret::new(webhook), tls, texts }))
 }
 
-fn read_slack_bot(reader: &Reader<'_>, slack: &Mapping<'_>) -> Option<SlackBotSettings> {
+fn read_slack_bot(reader: &Reader<'_>, slack: &Mapping<'_>, templates: &Templates) -> Option<SlackBotSettings> {
     let token = slack.get("botToken").and_then(|node| reader.secret(node));
     let channel = reader.require(slack, "channel", "`slack` with `botToken`").and_then(|node| {
         let channel = reader.word(node, "the channel")?.trim();
@@ -217,7 +236,12 @@ fn read_slack_bot(reader: &Reader<'_>, slack: &Mapping<'_>) -> Option<SlackBotSe
         None => Url::parse("https://slack.com/api").ok(),
     };
     let tls = read_tls(reader, slack);
-    Some(SlackBotSettings { token: token?, channel: channel?, api_url: api_url?, tls })
+    let texts = templates.texts(reader, slack, "title", Form::Slack);
+    let signing_secret = match slack.get("signingSecret") {
+        Some(node) => Some(reader.secret(node)?),
+        None => None,
+    };
+    Some(SlackBotSettings { token: token?, channel: channel?, signing_secret, api_url: api_url?, tls, texts })
 }
 
 /// Where the Web API's methods are at another address: below `/api` when it has no path of its own. Alertmanager's way to
@@ -247,7 +271,7 @@ fn read_url(reader: &Reader<'_>, node: &Node, text: &str) -> Option<Url> {
     }
 }
 
-fn read_email(reader: &Reader<'_>, node: &Node) -> Option<EmailSettings> {
+fn read_email(reader: &Reader<'_>, node: &Node, templates: &Templates) -> Option<EmailSettings> {
     let email = reader.mapping(node, &EMAIL)?;
     let to = read_recipients(reader, &email, EMAIL.what);
     let from = reader.require(&email, "from", EMAIL.what).and_then(|node| read_mailbox(reader, node));
@@ -258,6 +282,7 @@ fn read_email(reader: &Reader<'_>, node: &Node) -> Option<EmailSettings> {
         reader.error(span, "`username` and `password` belong together", "the other one is missing");
     }
     let tls = read_tls(reader, &email);
+    let texts = templates.texts(reader, &email, "subject", Form::Html);
     let (host, port) = smarthost?;
     Some(EmailSettings {
         to: to?,
@@ -267,6 +292,7 @@ fn read_email(reader: &Reader<'_>, node: &Node) -> Option<EmailSettings> {
         username: username.flatten(),
         password: password.flatten(),
         tls,
+        texts,
     })
 }
 
@@ -281,7 +307,7 @@ fn read_recipients(reader: &Reader<'_>, mapping: &Mapping<'_>, what: &str) -> Op
     Some(addresses.iter().filter_map(|address| read_mailbox(reader, address)).collect())
 }
 
-fn read_mailgun(reader: &Reader<'_>, node: &Node) -> Option<MailgunSettings> {
+fn read_mailgun(reader: &Reader<'_>, node: &Node, templates: &Templates) -> Option<MailgunSettings> {
     let mailgun = reader.mapping(node, &MAILGUN)?;
     let domain = reader.require(&mailgun, "domain", MAILGUN.what).and_then(|node| read_domain(reader, node));
     let api_key = reader.require(&mailgun, "apiKey", MAILGUN.what).and_then(|node| reader.secret(node));
@@ -296,6 +322,7 @@ fn read_mailgun(reader: &Reader<'_>, node: &Node) -> Option<MailgunSettings> {
     let tags = mailgun.get("tags").map_or_else(|| Some(vec!["autoheal".to_owned()]), |node| read_tags(reader, node));
     let test_mode = mailgun.get("testMode").map_or(Some(false), |node| reader.boolean(node));
     let tls = read_tls(reader, &mailgun);
+    let texts = templates.texts(reader, &mailgun, "subject", Form::Html);
     region?;
     Some(MailgunSettings {
         api_url: api_url?,
@@ -306,6 +333,7 @@ fn read_mailgun(reader: &Reader<'_>, node: &Node) -> Option<MailgunSettings> {
         tags: tags?,
         test_mode: test_mode?,
         tls,
+        texts,
     })
 }
 

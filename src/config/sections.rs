@@ -10,6 +10,7 @@ use super::diagnostic::{Place, SourceFile};
 use super::http_servers::HttpSection;
 use super::names::Names;
 use super::reader::{Reader, Schema};
+use super::receivers::Templates;
 use super::rules::Throttling;
 use super::time_intervals::TimeIntervals;
 use super::yaml::{Kind, Node};
@@ -31,6 +32,7 @@ const CONFIGURATION: Schema = Schema {
         "pause",
         "web",
         "receivers",
+        "templates",
         "defaultReceivers",
         "fallbackReceiver",
         "reminderInterval",
@@ -84,6 +86,8 @@ pub(super) struct Sections<'n> {
     pub receiver_names: Names,
     /// As written, for what is read once all time intervals are known.
     pub receiver_lists: Vec<(&'n Arc<SourceFile>, &'n Node)>,
+    /// Read before anything else, because receivers of any file may use them.
+    pub templates: Templates,
     /// Read once all receivers are known.
     pub default_receivers: Option<(&'n Arc<SourceFile>, &'n Node)>,
     pub fallback_receiver: Option<(&'n Arc<SourceFile>, &'n Node)>,
@@ -120,6 +124,7 @@ impl<'n> Sections<'n> {
             receivers: Vec::new(),
             receiver_names: Names::new("receiver"),
             receiver_lists: Vec::new(),
+            templates: Templates::default(),
             default_receivers: None,
             fallback_receiver: None,
             routes: Vec::new(),
@@ -131,6 +136,15 @@ impl<'n> Sections<'n> {
             has_prometheus: false,
             is_ancestors: Cell::new(false),
             rules: Vec::new(),
+        }
+    }
+
+    /// Reads the templates that one file names.
+    pub fn add_templates(&mut self, reader: &Reader<'_>, root: &Node, working_dir: &Path) {
+        if let Some(entry) = root.entries().iter().find(|entry| entry.key == "templates")
+            && !matches!(entry.value.kind, Kind::Nothing)
+        {
+            self.templates.read(reader, &entry.value, working_dir);
         }
     }
 
@@ -171,7 +185,7 @@ impl<'n> Sections<'n> {
             web::read(reader, node, &mut self.web);
         }
         if let Some(node) = top.get("receivers") {
-            receivers::read(reader, node, &mut self.receiver_names, &mut self.receivers);
+            receivers::read(reader, node, &mut self.receiver_names, &self.templates, &mut self.receivers);
             self.receiver_lists.push((file, node));
         }
         if let Some(node) = top.get("timeIntervals") {

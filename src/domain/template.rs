@@ -9,6 +9,7 @@ mod engine;
 mod functions;
 mod lexer;
 mod strict;
+pub mod text;
 
 use std::fmt;
 use std::sync::Arc;

@@ -60,18 +60,21 @@ impl AlertmanagerNotifier {
         url.set_path(&format!("{}/api/v2/alerts", url.path().trim_end_matches('/')));
         Ok(Self { http, url, settings: settings.clone(), pages })
     }
+}
 
-    /// The labels are the alert's identity: the same when it fires and when it resolves.
-    fn alert(&self, message: &Message) -> Value {
+impl AlertmanagerSettings {
+    /// The alert of a message. Its labels are its identity: the same when it fires and when it resolves.
+    #[must_use]
+    pub fn alert(&self, message: &Message, pages: &Pages) -> Value {
         let heal = &message.heal;
         let mut labels = BTreeMap::from([
             ("severity".to_owned(), "critical".to_owned()),
             ("rule".to_owned(), line(&heal.rule, MAX_VALUE)),
             ("target".to_owned(), line(heal.target.as_str(), MAX_VALUE)),
         ]);
-        labels.extend(self.settings.labels.clone());
+        labels.extend(self.labels.clone());
         labels.insert("alertname".to_owned(), ALERT.to_owned());
-        let story = Story::full(message, &self.pages);
+        let story = Story::full(message, pages);
         let mut annotations = BTreeMap::from([
             ("summary", story.headline),
             ("description", line(&heal.description, MAX_VALUE)),
@@ -104,7 +107,7 @@ impl Notifier for AlertmanagerNotifier {
         if !fires && !is_told {
             return Ok(Receipt::from("nobody was called, so nobody is told that it is over"));
         }
-        let body = json!([self.alert(message)]).to_string();
+        let body = json!([self.settings.alert(message, &self.pages)]).to_string();
         let mut request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
         if let Some((user, password)) = &self.settings.credentials {
             request = request.basic_auth(user, Some(password.expose()));

@@ -3,7 +3,7 @@
 //! lettre's pooled transport is not used, for two reasons. It has no time limit for reading, and a delivery that is
 //! cancelled half-way goes back into its pool, where the late answer to one command is then taken for the answer to
 //! the next one: a refused mail could pass as sent. And it gives up a mail when one of its recipients is refused.
-//! A connection per mail costs little, since mails are few.
+//! A connection per mail costs little, since mails are few (docs/adr/0009-a-connection-per-mail.md).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ use lettre::transport::smtp::{Error as SmtpError, response::Response};
 use uuid::Uuid;
 
 use super::answer::Redactor;
-use super::message::{Pages, mail};
+use super::message::{Pages, mail, texts::Texts};
 use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::causes;
 use crate::secret::Secret;
@@ -56,6 +56,8 @@ pub struct EmailSettings {
     pub password: Option<Secret>,
     /// TLS options.
     pub tls: ClientTls,
+    /// What people have written in place of the default texts.
+    pub texts: Texts,
 }
 
 /// How one recipient of one mail stands.
@@ -81,6 +83,7 @@ pub struct EmailNotifier {
     redactor: Redactor,
     limit: Duration,
     pages: Pages,
+    texts: Texts,
     /// Mails some recipients have and others wait for, so that a retry does not tell anybody twice.
     remembered: Mutex<BTreeMap<Uuid, Vec<Standing>>>,
 }
@@ -107,6 +110,7 @@ impl EmailNotifier {
             redactor: Redactor::new(secrets),
             limit: SEND_LIMIT,
             pages,
+            texts: settings.texts.clone(),
             remembered: Mutex::default(),
         })
     }
@@ -311,7 +315,7 @@ fn tls_parameters(host: &str, tls: &ClientTls) -> Result<TlsParameters, TlsError
 #[async_trait]
 impl Notifier for EmailNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
-        self.within_limit(outgoing.id, mail::compose(outgoing, &self.from, &self.to, &self.pages)).await
+        self.within_limit(outgoing.id, mail::compose(outgoing, &self.from, &self.to, &self.pages, &self.texts)).await
     }
 
     async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {

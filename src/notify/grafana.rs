@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Redactor;
 use super::http::HttpClient;
 use super::message::{Pages, Story, text::line};
 use super::{BuildError, Notifier, NotifyError, Receipt};
-use crate::domain::message::MessageKind;
+use crate::domain::message::{Message, MessageKind};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
@@ -44,6 +44,23 @@ struct Annotation {
     id: i64,
 }
 
+impl GrafanaSettings {
+    /// The annotation of a message; none when nothing was done.
+    #[must_use]
+    pub fn annotation(&self, message: &Message, pages: &Pages) -> Option<Value> {
+        let heal = &message.heal;
+        let began = heal.first_attempt_at?;
+        let mut tags = vec!["autoheal".to_owned(), line(&heal.rule, MAX_TAG)];
+        tags.extend(self.tags.clone());
+        let text = Story::full(message, pages).headline;
+        let mut body = json!({ "time": began.as_millisecond(), "tags": tags, "text": text });
+        if message.kind.is_final() {
+            body["timeEnd"] = json!(message.at.as_millisecond());
+        }
+        Some(body)
+    }
+}
+
 impl GrafanaNotifier {
     /// Builds the client; nothing is sent.
     ///
@@ -66,23 +83,14 @@ impl GrafanaNotifier {
 #[async_trait]
 impl Notifier for GrafanaNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
-        let message = &outgoing.message;
-        let heal = &message.heal;
-        let story = Story::full(message, &self.pages);
         let known: Option<Annotation> = outgoing.memory.clone().and_then(|memory| serde_json::from_value(memory).ok());
         // Its annotation ends with the heal; whether a human is still needed is not its subject.
-        if matches!(message.kind, MessageKind::Over | MessageKind::Reminder) {
+        if matches!(outgoing.message.kind, MessageKind::Over | MessageKind::Reminder) {
             return Ok(Receipt::from("the heal's annotation is complete"));
         }
-        let Some(began) = heal.first_attempt_at else {
+        let Some(body) = self.settings.annotation(&outgoing.message, &self.pages) else {
             return Ok(Receipt::from("nothing was done, so there is nothing to show"));
         };
-        let mut tags = vec!["autoheal".to_owned(), line(&heal.rule, MAX_TAG)];
-        tags.extend(self.settings.tags.clone());
-        let mut body = json!({ "time": began.as_millisecond(), "tags": tags, "text": story.headline });
-        if message.kind.is_final() {
-            body["timeEnd"] = json!(message.at.as_millisecond());
-        }
         let request = match &known {
             Some(annotation) => self.http.patch(self.url(Some(annotation.id))),
             None => self.http.post(self.url(None)),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
 use super::message::digest::Digest;
-use super::message::{Pages, html, mail, plain, subject, text::percent};
+use super::message::{Pages, mail, text::percent, texts::Texts};
 use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
@@ -39,6 +39,8 @@ pub struct MailgunSettings {
     pub test_mode: bool,
     /// TLS options.
     pub tls: ClientTls,
+    /// What people have written in place of the default texts.
+    pub texts: Texts,
 }
 
 /// Sends to one list of recipients through one domain.
@@ -73,8 +75,8 @@ impl MailgunNotifier {
 
     fn form(&self, outgoing: &Outgoing) -> String {
         let message = &outgoing.message;
-        let text = [subject(message), plain::render(message, &self.pages), html::render(message, &self.pages)];
-        self.form_of(mail::Headers::of(outgoing, &self.settings.from), text)
+        let mail = self.settings.texts.mail(message, &self.pages);
+        self.form_of(mail::Headers::of(outgoing, &self.settings.from), [mail.subject, mail.plain, mail.html])
     }
 
     /// One mail for many messages.

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::domain::calm::Calm;
 use crate::domain::message::{Audience, Channel, Kinds, MessageKind};
+use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::TlsError;
 use message::Pages;
@@ -221,6 +222,14 @@ pub struct ReceiverSettings {
 }
 
 impl ReceiverSettings {
+    /// What Slack signs its calls with.
+    pub fn signing_secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.integrations.iter().filter_map(|integration| match integration {
+            NotifierSettings::SlackBot(settings) => settings.signing_secret.as_ref(),
+            _ => None,
+        })
+    }
+
     /// The integrations with their channels. A second integration of the same kind is numbered, because a channel's
     /// name is what the outbox remembers.
     pub fn channels(&self) -> impl Iterator<Item = (Channel, &NotifierSettings)> {

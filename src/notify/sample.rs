@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::NotifierSettings;
-use super::message::{Pages, blocks, document, html, plain, slack, subject};
+use super::message::{Pages, blocks, document, slack};
+use super::{NotifierSettings, email, mailgun};
 use crate::domain::Timestamp;
 use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
-use crate::domain::heal::{Heal, Outcome, Phase};
+use crate::domain::heal::{AttemptId, Heal, HealId, Outcome, Phase};
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::reason::Reason;
 use crate::domain::rule::Mode;
@@ -35,16 +35,34 @@ pub fn test_alert(now: Timestamp) -> Alert {
 /// A message of this kind about these alerts, as a rule that only notifies would write it.
 #[must_use]
 pub fn sample(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, ids: &Ids, now: Timestamp) -> Outgoing {
+    let message = message(kind, alerts, external_url, ids.heal(), now);
+    Outgoing {
+        id: ids.heal().0,
+        channel: String::new(),
+        message,
+        tries: 0,
+        created_at: now,
+        since: now,
+        held: false,
+        memory: None,
+    }
+}
+
+/// The message itself, for the heal of this identity.
+#[must_use]
+pub fn message(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, id: HealId, now: Timestamp) -> Message {
     let reason = match kind {
         MessageKind::Firing | MessageKind::Resolved => Reason::NotifyOnly,
         _ => Reason::ActionRefused { error: "this is a test, nothing is wrong".to_owned() },
     };
-    let phase = if kind.is_final() {
-        Phase::Ended { outcome: Outcome::Suppressed, at: now }
-    } else {
-        Phase::Pending { due_at: now, unreachable_since: None }
+    let phase = match kind {
+        MessageKind::ApprovalNeeded => {
+            let expires_at = now + Duration::from_mins(30);
+            Phase::AwaitingApproval { attempt: AttemptId(id.0), expires_at, approvers: Vec::new() }
+        }
+        kind if kind.is_final() => Phase::Ended { outcome: Outcome::Suppressed, at: now },
+        _ => Phase::Pending { due_at: now, unreachable_since: None },
     };
-    let id = ids.heal();
     let mut heal = Heal {
         id,
         rule: "notify-test".to_owned(),
@@ -71,17 +89,7 @@ pub fn sample(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, ids: &I
         timeline_dropped: 0,
     };
     heal.tell(now, "test", reason, "autoheal");
-    let message = Message { kind, at: now, heal, paused: None };
-    Outgoing {
-        id: ids.heal().0,
-        channel: String::new(),
-        message,
-        tries: 0,
-        created_at: now,
-        since: now,
-        held: false,
-        memory: None,
-    }
+    Message { kind, at: now, heal, paused: None }
 }
 
 impl NotifierSettings {
@@ -100,14 +108,21 @@ impl NotifierSettings {
     pub fn preview(&self, outgoing: &Outgoing, pages: &Pages) -> String {
         let message = &outgoing.message;
         match self {
-            Self::Slack(_) => pretty(&slack::render(message, pages)),
-            Self::SlackBot(_) => pretty(&blocks::root(message, pages, true).to_string()),
-            Self::Email(_) | Self::Mailgun(_) => {
-                let (plain, html) = (plain::render(message, pages), html::render(message, pages));
-                format!("Subject: {}\n\n{plain}\n{html}", subject(message))
+            Self::Slack(settings) => pretty(&slack::render(message, pages, &settings.texts)),
+            Self::SlackBot(settings) => {
+                let pages = settings.pages(pages.clone());
+                pretty(&blocks::root(message, &pages, &settings.texts, true).to_string())
+            }
+            Self::Email(email::EmailSettings { texts, .. }) | Self::Mailgun(mailgun::MailgunSettings { texts, .. }) => {
+                let mail = texts.mail(message, pages);
+                format!("Subject: {}\n\n{}\n{}", mail.subject, mail.plain, mail.html)
             }
             Self::Webhook(_) => pretty(&document::render(outgoing.id, message, pages).to_string()),
-            Self::Alertmanager(_) | Self::Grafana(_) => plain::render(message, pages),
+            Self::Alertmanager(settings) => format!("{:#}\n", settings.alert(message, pages)),
+            Self::Grafana(settings) => match settings.annotation(message, pages) {
+                Some(annotation) => format!("{annotation:#}\n"),
+                None => "nothing: no action was taken, so there is nothing to show\n".to_owned(),
+            },
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
-use super::message::{Pages, digest::Digest, slack::render};
+use super::message::{Pages, digest::Digest, slack::render, texts::Texts};
 use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::secret::Secret;
 use crate::store::Outgoing;
@@ -35,6 +35,8 @@ pub struct SlackSettings {
     pub webhook_url: Secret,
     /// TLS options.
     pub tls: ClientTls,
+    /// What people have written in place of the default texts.
+    pub texts: Texts,
 }
 
 /// Posts to one incoming webhook.
@@ -42,6 +44,7 @@ pub struct SlackNotifier {
     http: HttpClient,
     url: Url,
     pages: Pages,
+    texts: Texts,
 }
 
 impl SlackNotifier {
@@ -56,7 +59,7 @@ impl SlackNotifier {
             .ok_or(BuildError::WebhookUrl)?;
         let redactor = Redactor::new(secret_parts(&url).chain([settings.webhook_url.expose()]));
         let http = HttpClient::new("Slack", &url, &settings.tls, redactor)?;
-        Ok(Self { http, url, pages })
+        Ok(Self { http, url, pages, texts: settings.texts.clone() })
     }
 
     /// Sets how long a whole delivery may take.
@@ -126,7 +129,7 @@ fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
 #[async_trait]
 impl Notifier for SlackNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
-        self.post(render(&outgoing.message, &self.pages)).await
+        self.post(render(&outgoing.message, &self.pages, &self.texts)).await
     }
 
     async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {

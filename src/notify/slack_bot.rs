@@ -5,17 +5,19 @@
 //! again; only a process that dies between Slack's answer and its own commit may post the same thing once more. Where
 //! the heal's message is, is remembered in the store.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{StatusCode, Url};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::Redactor;
 use super::http::HttpClient;
-use super::message::{Pages, blocks, digest::Digest};
+use super::message::{Pages, blocks, digest::Digest, text::percent, texts::Texts};
 use super::slack::is_passing;
 use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
 use crate::domain::Timestamp;
@@ -36,6 +38,8 @@ const GONE: [&str; 6] = [
     "cannot_reply_to_message",
     "cant_reply_to_message",
 ];
+/// How many pages of a thousand channels are looked through for a name.
+const MAX_PAGES: usize = 20;
 /// Words that say that Slack does not like how the message is made.
 const MALFORMED: [&str; 4] = ["invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long"];
 
@@ -46,10 +50,22 @@ pub struct SlackBotSettings {
     pub token: Secret,
     /// The channel's name or identity.
     pub channel: String,
+    /// What Slack signs its calls with; with it, the buttons of a message answer by themselves.
+    pub signing_secret: Option<Secret>,
     /// Where the methods are: `https://slack.com/api`, or what takes its place.
     pub api_url: Url,
     /// TLS options.
     pub tls: ClientTls,
+    /// What people have written in place of the default texts.
+    pub texts: Texts,
+}
+
+impl SlackBotSettings {
+    /// Pages as this bot's messages show them.
+    #[must_use]
+    pub fn pages(&self, pages: Pages) -> Pages {
+        if self.signing_secret.is_some() { pages.with_answering_buttons() } else { pages }
+    }
 }
 
 /// Posts to one channel as a bot.
@@ -58,7 +74,10 @@ pub struct SlackBotNotifier {
     api: Url,
     token: Secret,
     channel: String,
+    /// The channel's identity, once it had to be looked up.
+    identity: OnceLock<String>,
     pages: Pages,
+    texts: Texts,
 }
 
 /// Where the message of a heal is and what it and its thread already tell.
@@ -108,7 +127,9 @@ impl SlackBotNotifier {
             api: settings.api_url.clone(),
             token: settings.token.clone(),
             channel: settings.channel.clone(),
-            pages,
+            identity: OnceLock::new(),
+            pages: settings.pages(pages),
+            texts: settings.texts.clone(),
         })
     }
 
@@ -120,6 +141,10 @@ impl SlackBotNotifier {
     }
 
     async fn call(&self, method: &str, body: &Value) -> Result<Posted, Refused> {
+        self.ask(method, "application/json; charset=utf-8", body.to_string()).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: &str, kind: &str, body: String) -> Result<T, Refused> {
         #[derive(Deserialize)]
         struct Answer {
             ok: bool,
@@ -127,30 +152,94 @@ impl SlackBotNotifier {
             error: String,
             #[serde(default)]
             needed: String,
-            #[serde(flatten)]
-            posted: Posted,
         }
         let mut url = self.api.clone();
         url.set_path(&format!("{}/{method}", self.api.path().trim_end_matches('/')));
-        let request = self
-            .http
-            .post(url)
-            .bearer_auth(self.token.expose())
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(body.to_string());
+        let request = self.http.post(url).bearer_auth(self.token.expose()).header(CONTENT_TYPE, kind).body(body);
         let answer = self.http.send(request).await.map_err(Refused::Other)?;
         if answer.status != StatusCode::OK {
             return Err(Refused::Other(self.http.refused(&answer, &answer.body)));
         }
+        let not_slacks = || {
+            let said = self.http.show(&answer.body);
+            let error = format!("the answer was 200 but not Slack's, check apiUrl: {said}");
+            Refused::Other(NotifyError::Permanent { error })
+        };
         match serde_json::from_str(&answer.body) {
-            Ok(Answer { ok: true, posted, .. }) => Ok(posted),
+            Ok(Answer { ok: true, .. }) => serde_json::from_str(&answer.body).map_err(|_| not_slacks()),
             Ok(Answer { error, needed, .. }) => Err(Refused::Word { word: error, needed, after: answer.retry_after }),
-            Err(_) => {
-                let said = self.http.show(&answer.body);
-                let error = format!("the answer was 200 but not Slack's, check apiUrl: {said}");
-                Err(Refused::Other(NotifyError::Permanent { error }))
+            Err(_) => Err(not_slacks()),
+        }
+    }
+
+    /// Posts to the channel. Slack takes some names as they are; one that it does not is looked up.
+    async fn post_to_channel(&self, rich: &Value, bare: Option<&Value>) -> Result<Posted, Refused> {
+        let known = self.identity.get().cloned();
+        let post = async |channel: &str| {
+            let addressed = json!({ "channel": channel, "unfurl_links": false, "unfurl_media": false });
+            self.call_with("chat.postMessage", &addressed, rich, bare).await
+        };
+        match post(known.as_deref().unwrap_or(&self.channel)).await {
+            Err(Refused::Word { word, .. })
+                if word == "channel_not_found" && known.is_none() && self.channel.starts_with('#') =>
+            {
+                let identity = self.look_up().await?;
+                // Two deliveries that look it up at once find the same.
+                post(self.identity.get_or_init(|| identity)).await
+            }
+            other => other,
+        }
+    }
+
+    /// The identity of the channel of our name, out of Slack's list, page by page.
+    async fn look_up(&self) -> Result<String, Refused> {
+        #[derive(Deserialize)]
+        struct Listed {
+            #[serde(default)]
+            channels: Vec<Known>,
+            #[serde(default)]
+            response_metadata: More,
+        }
+        #[derive(Deserialize)]
+        struct Known {
+            id: String,
+            name: String,
+        }
+        #[derive(Default, Deserialize)]
+        struct More {
+            #[serde(default)]
+            next_cursor: String,
+        }
+        let name = self.channel.trim_start_matches('#');
+        let mut cursor = String::new();
+        for _ in 0..MAX_PAGES {
+            let body = format!(
+                "types=public_channel%2Cprivate_channel&exclude_archived=true&limit=1000&cursor={}",
+                percent(&cursor)
+            );
+            let listed = self.ask::<Listed>("conversations.list", "application/x-www-form-urlencoded", body).await;
+            let listed = listed.map_err(|refused| match refused {
+                Refused::Word { word, needed, .. } if word == "missing_scope" => {
+                    Refused::Other(NotifyError::Permanent {
+                        error: format!(
+                            "Slack knows no {} by its name, and its identity cannot be looked up without the scope {}: \
+                             give it to the app, or write the identity (C…) as `channel`",
+                            self.channel,
+                            self.http.show(&needed)
+                        ),
+                    })
+                }
+                other => other,
+            })?;
+            if let Some(found) = listed.channels.into_iter().find(|known| known.name == name) {
+                return Ok(found.id);
+            }
+            cursor = listed.response_metadata.next_cursor;
+            if cursor.is_empty() {
+                break;
             }
         }
+        Err(Refused::Word { word: "channel_not_found".to_owned(), needed: String::new(), after: None })
     }
 
     /// What a refusal means, with what to do about it.
@@ -175,7 +264,13 @@ impl SlackBotNotifier {
     }
 
     /// Calls a method with a message and, when Slack does not like how that is made, with its bare words.
-    async fn call_with(&self, method: &str, addressed: &Value, rich: Value, bare: &Value) -> Result<Posted, Refused> {
+    async fn call_with(
+        &self,
+        method: &str,
+        addressed: &Value,
+        rich: &Value,
+        bare: Option<&Value>,
+    ) -> Result<Posted, Refused> {
         let body = |content: &Value| {
             let mut body = addressed.clone();
             for (name, value) in content.as_object().into_iter().flatten() {
@@ -183,20 +278,19 @@ impl SlackBotNotifier {
             }
             body
         };
-        match self.call(method, &body(&rich)).await {
-            Err(Refused::Word { word, .. }) if MALFORMED.contains(&word.as_str()) => {
+        match (self.call(method, &body(rich)).await, bare) {
+            (Err(Refused::Word { word, .. }), Some(bare)) if MALFORMED.contains(&word.as_str()) => {
                 self.call(method, &body(bare)).await
             }
-            other => other,
+            (other, _) => other,
         }
     }
 
     /// Begins the heal's message.
     async fn post(&self, message: &Message) -> Result<Receipt, NotifyError> {
-        let addressed = json!({ "channel": self.channel, "unfurl_links": false, "unfurl_media": false });
-        let rich = blocks::root(message, &self.pages, true);
+        let rich = blocks::root(message, &self.pages, &self.texts, true);
         let bare = blocks::plain_root(message, &self.pages);
-        let posted = self.call_with("chat.postMessage", &addressed, rich, &bare).await;
+        let posted = self.post_to_channel(&rich, Some(&bare)).await;
         let Posted { channel, ts } = posted.map_err(|refused| self.judge(refused))?;
         let said = format!("posted to {} at {}", self.http.show(&channel), self.http.show(&ts));
         // The thread begins with the beginning, although a new message shows it too: edits will take it away.
@@ -206,8 +300,9 @@ impl SlackBotNotifier {
 
     async fn edit(&self, root: &Root, message: &Message) -> Result<(), Refused> {
         let addressed = json!({ "channel": root.channel, "ts": root.ts });
-        let rich = blocks::root(message, &self.pages, false);
-        self.call_with("chat.update", &addressed, rich, &blocks::plain_root(message, &self.pages)).await.map(drop)
+        let rich = blocks::root(message, &self.pages, &self.texts, false);
+        let bare = blocks::plain_root(message, &self.pages);
+        self.call_with("chat.update", &addressed, &rich, Some(&bare)).await.map(drop)
     }
 
     async fn reply(&self, root: &Root, message: &Message) -> Result<(), Refused> {
@@ -252,9 +347,8 @@ impl Notifier for SlackBotNotifier {
 
     async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
         let messages: Vec<_> = outgoings.iter().map(|outgoing| &outgoing.message).collect();
-        let mut body = Digest::of(&messages, &self.pages).slack();
-        body["channel"] = json!(self.channel);
-        let posted = self.call("chat.postMessage", &body).await.map_err(|refused| self.judge(refused))?;
+        let digest = Digest::of(&messages, &self.pages).slack();
+        let posted = self.post_to_channel(&digest, None).await.map_err(|refused| self.judge(refused))?;
         Ok(Receipt::from(format!("posted to {} at {}", self.http.show(&posted.channel), self.http.show(&posted.ts))))
     }
 

@@ -55,7 +55,7 @@ pub struct Refusal {
 /// What a call asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// Nothing at all: a signed link says enough, and its page has a style.
+    /// Nothing at all: a signed link or call says enough, and a link's page has a style.
     Nobody,
     /// Nothing, unless there are users.
     Nothing,
@@ -69,6 +69,8 @@ impl Needs {
         match path {
             STYLE_PATH if looks => Self::Nobody,
             _ if is_link(path) => Self::Nobody,
+            // Its calls are signed.
+            "/hooks/slack" => Self::Nobody,
             "/-/healthy" | "/-/ready" | "/metrics" if looks => Self::Nothing,
             DELIVERIES | "/api/v2/alerts" | "/hooks/awx" => Self::Scope(Scope::Webhook),
             // It is a question with a body.

@@ -17,6 +17,7 @@ use autoheal::domain::rule::HealRequest;
 use autoheal::domain::time_interval::{Period, Schedule, TimeInterval, Times};
 use autoheal::engine::deliver::{Courier, Delivery};
 use autoheal::notify::message::Pages;
+use autoheal::notify::message::texts::Texts;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
 use autoheal::notify::slack_bot::{SlackBotNotifier, SlackBotSettings};
 use autoheal::notify::{Carriers, Notifier, NotifyError, Receipt};
@@ -273,7 +274,8 @@ async fn slack_is_left_alone_for_as_long_as_it_asks_and_then_gets_everything() {
     install_tls();
     let pause = Answer::Say(429, vec![("retry-after", "120".to_owned())], "rate_limited".to_owned());
     let server = SlackServer::start([pause]).await;
-    let settings = SlackSettings { webhook_url: Secret::new(server.url()), tls: ClientTls::default() };
+    let settings =
+        SlackSettings { webhook_url: Secret::new(server.url()), tls: ClientTls::default(), texts: Texts::default() };
     let slack: Arc<dyn Notifier> = Arc::new(SlackNotifier::new(&settings, Pages::default()).unwrap());
     let (witness, mut seen) = told(Vec::new());
     let mut bench = Bench::start([("on-call/slack", slack), ("on-call/witness", witness)]);
@@ -302,8 +304,10 @@ async fn five_hundred_heals_at_once_stay_within_slacks_limits_and_leave_the_chan
     let settings = SlackBotSettings {
         token: Secret::new(TOKEN),
         channel: "#on-call".to_owned(),
+        signing_secret: None,
         api_url: server.url().parse().unwrap(),
         tls: ClientTls::default(),
+        texts: Texts::default(),
     };
     let slack: Arc<dyn Notifier> = Arc::new(SlackBotNotifier::new(&settings, Pages::default()).unwrap());
     let mut bench = Bench::start_by(Arc::new(SystemClock), Arc::default(), [("on-call/slack", slack)], BTreeMap::new());

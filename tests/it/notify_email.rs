@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use autoheal::notify::email::{EmailNotifier, EmailSettings};
 use autoheal::notify::message::Pages;
+use autoheal::notify::message::texts::Texts;
 use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::tls::ClientTls;
@@ -27,6 +28,7 @@ fn settings(pki: &Pki, port: u16, to: &[&str]) -> EmailSettings {
         username: Some(Secret::new(USER)),
         password: Some(Secret::new(PASSWORD)),
         tls: ClientTls { ca_file: Some(pki.path("ca.pem")), ..ClientTls::default() },
+        texts: Texts::default(),
     }
 }
 
@@ -80,6 +82,8 @@ async fn a_mail_arrives_over_starttls_after_auth_plain_with_both_parts_and_our_h
         ("References", &thread),
         ("In-Reply-To", &thread),
         ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "All"),
+        ("List-Id", "autoheal <autoheal.mg.example.com>"),
         ("X-Mailgun-Track", "no"),
         ("Date", "Sun, 22 Nov 2026 07:04:31 +0000"),
     ] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use autoheal::notify::mailgun::{MailgunNotifier, MailgunSettings};
 use autoheal::notify::message::Pages;
+use autoheal::notify::message::texts::Texts;
 use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
 use autoheal::store::Outgoing;
@@ -28,6 +29,7 @@ fn settings(api: &str) -> MailgunSettings {
         tags: vec!["autoheal".to_owned()],
         test_mode: false,
         tls: ClientTls::default(),
+        texts: Texts::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use autoheal::clock::{Clock, SystemClock};
 use autoheal::notify::message::Pages;
+use autoheal::notify::message::texts::Texts;
 use autoheal::notify::slack::{SlackNotifier, SlackSettings};
 use autoheal::notify::{Notifier, NotifierSettings, NotifyError, Receipt, ReceiverSettings, build};
 use autoheal::secret::Secret;
@@ -16,7 +17,7 @@ use crate::support::slack::{Answer, SECRET, SlackServer};
 
 fn settings(url: &str) -> SlackSettings {
     install_tls();
-    SlackSettings { webhook_url: Secret::new(url), tls: ClientTls::default() }
+    SlackSettings { webhook_url: Secret::new(url), tls: ClientTls::default(), texts: Texts::default() }
 }
 
 async fn answered(answer: Answer) -> Result<Receipt, NotifyError> {

@@ -6,6 +6,7 @@ use autoheal::domain::heal::{Heal, HealId, Outcome, Phase};
 use autoheal::domain::message::MessageKind;
 use autoheal::domain::reason::Reason;
 use autoheal::notify::message::Pages;
+use autoheal::notify::message::texts::Texts;
 use autoheal::notify::slack_bot::{SlackBotNotifier, SlackBotSettings};
 use autoheal::notify::{Notifier, NotifyError, Receipt};
 use autoheal::secret::Secret;
@@ -17,15 +18,21 @@ use uuid::Uuid;
 use crate::support::install_tls;
 use crate::support::message::{exhausted, now};
 use crate::support::slack::Answer;
-use crate::support::slack_api::{CHANNEL, SlackApi, TOKEN};
+use crate::support::slack_api::{CHANNEL, HIDDEN, SlackApi, TOKEN};
 
 fn notifier(slack: &SlackApi) -> SlackBotNotifier {
+    notifier_to(slack, "#on-call")
+}
+
+fn notifier_to(slack: &SlackApi, channel: &str) -> SlackBotNotifier {
     install_tls();
     let settings = SlackBotSettings {
         token: Secret::new(TOKEN),
-        channel: "#on-call".to_owned(),
+        channel: channel.to_owned(),
+        signing_secret: None,
         api_url: slack.url().parse().unwrap(),
         tls: ClientTls::default(),
+        texts: Texts::default(),
     };
     SlackBotNotifier::new(&settings, Pages::new(Some("https://autoheal.example.com"))).unwrap()
 }
@@ -168,6 +175,35 @@ async fn a_delivery_that_fails_half_way_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn a_channel_that_slack_does_not_know_by_its_name_is_looked_up_page_by_page_and_once() {
+    let slack = SlackApi::start().await;
+    let notifier = notifier_to(&slack, "#hidden");
+    let first = started();
+    let receipt = notifier.send(&first).await.unwrap();
+    assert_eq!(slack.posted()[0].body["channel"], HIDDEN);
+    notifier.send(&change(&first, MessageKind::Healed, 1, &receipt)).await.unwrap();
+    assert_eq!(slack.posted()[0].edits, 1);
+    notifier.send_bundle(&[started(), started()]).await.unwrap();
+    assert_eq!(slack.calls("conversations.list"), 2, "two pages, once");
+
+    let nowhere = notifier_to(&slack, "#nowhere").send(&started()).await.unwrap_err().to_string();
+    assert!(nowhere.starts_with("Slack refused: channel_not_found; is there a channel #nowhere"), "{nowhere}");
+    slack.order(
+        "conversations.list",
+        Answer::say(200, r#"{"ok":false,"error":"missing_scope","needed":"channels:read"}"#),
+    );
+    slack.order("conversations.list", Answer::say(429, ""));
+    // The two answers above are for two deliveries; the call before each is refused by its name.
+    let blind = notifier_to(&slack, "#hidden");
+    let error = blind.send(&started()).await.unwrap_err();
+    assert!(matches!(error, NotifyError::Permanent { .. }), "{error:?}");
+    assert!(error.to_string().contains("without the scope channels:read"), "{error}");
+    let error = blind.send(&started()).await.unwrap_err();
+    assert!(matches!(error, NotifyError::Retryable { .. }), "{error:?}");
+    blind.send(&started()).await.unwrap();
+}
+
+#[tokio::test]
 async fn blocks_that_slack_does_not_take_are_said_in_plain_words() {
     let slack = SlackApi::start().await;
     slack.order("chat.postMessage", Answer::say(200, r#"{"ok":false,"error":"invalid_blocks"}"#));
@@ -189,10 +225,6 @@ async fn slacks_refusals_mean_what_slack_says_they_mean_and_say_what_to_do() {
     let pause =
         Answer::Say(429, vec![("retry-after", "30".to_owned())], r#"{"ok":false,"error":"ratelimited"}"#.into());
     for (answer, expected) in [
-        (
-            said("channel_not_found"),
-            never("Slack refused: channel_not_found; is there a channel #on-call, and has the app been invited to it?"),
-        ),
         (said("not_in_channel"), never("Slack refused: not_in_channel; invite the app to #on-call")),
         (said("is_archived"), never("Slack refused: is_archived; #on-call is archived")),
         (said("invalid_auth"), never("Slack refused: invalid_auth; check botToken")),

@@ -10,6 +10,7 @@ const RANKS: &[(&str, u32)] = &[
     ("causes", 1),
     ("clock", 1),
     ("secret", 1),
+    ("slack_call", 2),
     ("stamp", 1),
     ("ids", 2),
     ("links", 2),

@@ -43,7 +43,7 @@ pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
     let (alert_is_alert, labels_are_labels) = (is_ours("$alert"), is_ours("$labels") && is_ours("$annotations"));
     for action in actions() {
         let tokens = &action.tokens;
-        words(tokens)?;
+        words(tokens, &UNSUPPORTED, &[])?;
         parentheses(tokens)?;
         let dot_is_alert = blocks.dot_is_alert();
         blocks.pass(tokens)?;
@@ -66,6 +66,32 @@ pub(super) fn check(pieces: &[Piece<'_>]) -> Result<Vec<Mention>, ParseError> {
         }
     }
     blocks.finish().map(|()| mentions)
+}
+
+/// Checks a text for people: `more` are the functions it may call beside a rule's, `fields` what its dot has at the top,
+/// where that is known.
+pub(super) fn check_text(pieces: &[Piece<'_>], more: &[&str], fields: Option<&[&str]>) -> Result<(), ParseError> {
+    let mut blocks = Blocks::default();
+    for piece in pieces {
+        let Piece::Action(action) = piece else { continue };
+        let tokens = &action.tokens;
+        words(tokens, &["block", "define"], more)?;
+        parentheses(tokens)?;
+        let dot_is_data = blocks.dot_is_alert();
+        blocks.pass(tokens)?;
+        for (position, token) in tokens.iter().enumerate() {
+            let Some(chain) = Chain::beginning_at(tokens, position) else { continue };
+            let about_data = token.text == "$" || (token.kind == Kind::Field && dot_is_data);
+            match (fields, chain.fields) {
+                (Some(known), [field, ..]) if about_data && !known.contains(&&field.text[1..]) => {
+                    let message = format!("there is no {} here; there are .{}", field.text, known.join(", ."));
+                    return Err(error(message, field.offset, field.text.len()));
+                }
+                _ => {}
+            }
+        }
+    }
+    blocks.finish()
 }
 
 /// The blocks that are open at some action.
@@ -132,16 +158,25 @@ fn assigns(action: &Action<'_>, variable: &str) -> bool {
 }
 
 /// Keywords and functions must be known, and constant patterns and formats must be good.
-fn words(tokens: &[Token<'_>]) -> Result<(), ParseError> {
+fn words(tokens: &[Token<'_>], unsupported: &[&str], more: &[&str]) -> Result<(), ParseError> {
     tokens.iter().filter(|token| token.kind == Kind::Number).try_for_each(number)?;
     for (position, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {
         let Token { text, offset, .. } = *token;
-        if UNSUPPORTED.contains(&text) {
-            return Err(error(format!("{text} is not supported: a rule's texts stand alone"), offset, text.len()));
+        match text {
+            "block" | "define" if unsupported.contains(&text) && !unsupported.contains(&"template") => {
+                let message =
+                    format!("{text} cannot stand here; define templates at the top and call them by template");
+                return Err(error(message, offset, text.len()));
+            }
+            _ if unsupported.contains(&text) => {
+                return Err(error(format!("{text} is not supported: a rule's texts stand alone"), offset, text.len()));
+            }
+            _ => {}
         }
-        let is_function = FUNCTIONS.iter().any(|(name, _)| *name == text);
-        if !is_function && !KEYWORDS.contains(&text) {
-            let known: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
+        let functions = || FUNCTIONS.iter().map(|(name, _)| *name).chain(more.iter().copied());
+        let is_known = functions().any(|name| name == text) || KEYWORDS.contains(&text) || text == "template";
+        if !is_known {
+            let known: Vec<&str> = functions().collect();
             let message = format!("function {text:?} not defined; there are {}", known.join(", "));
             return Err(error(message, offset, text.len()));
         }

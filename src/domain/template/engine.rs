@@ -50,11 +50,7 @@ impl Engine {
             .map_err(|_| error("the template cannot be parsed", 0, source.len()))?;
         match parsed {
             Ok(()) => Ok(Self { template, places }),
-            Err(gtmpl_ng::ParseError::WithContext(context, message)) => {
-                let (start, end) = places.range(context.line, context.col, context.len);
-                Err(error(message, start, end - start))
-            }
-            Err(other) => Err(error(other.to_string(), 0, 0)),
+            Err(problem) => Err(places.explain(problem)),
         }
     }
 
@@ -67,19 +63,21 @@ impl Engine {
     }
 
     fn failure(&self, error: &ExecError) -> Failure {
-        let (message, offset) = match error.as_structured() {
-            Some(inner) => {
-                let context = &inner.context;
-                (inner.message.clone(), Some(self.places.range(context.line, context.col, context.len).0))
-            }
-            None => (error.to_string(), None),
-        };
-        // The engine shows the whole alert behind the name of a field that is not there.
-        let message = match message.strip_prefix("no field `").and_then(|rest| rest.split_once('`')) {
-            Some((field, _)) => format!("an alert has no field .{field}"),
-            None => message,
-        };
+        let offset = error.as_structured().map(|inner| {
+            let context = &inner.context;
+            self.places.range(context.line, context.col, context.len).0
+        });
+        let message = words(error, "an alert has");
         Failure { message: (message != UNDEFINED).then_some(message), offset }
+    }
+}
+
+/// What the engine says, without the data it likes to show: behind the name of a field that is not there stands all of it.
+pub(super) fn words(error: &ExecError, whole: &str) -> String {
+    let message = error.as_structured().map_or_else(|| error.to_string(), |inner| inner.message.clone());
+    match message.strip_prefix("no field `").and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => format!("{whole} no field .{field}"),
+        None => message,
     }
 }
 
@@ -108,7 +106,7 @@ fn value_of(alert: &Alert) -> Value {
 
 /// Writes the template anew with our prefix and checks, and strings in a form the engine reads as Go does.
 fn rewrite(source: &str, pieces: &[Piece<'_>]) -> (String, Places) {
-    let mut writer = Writer { out: PREFIX.to_owned(), marks: vec![(0, 0)] };
+    let mut writer = Writer::new(PREFIX);
     for piece in pieces {
         match piece {
             Piece::Text { text, offset } => writer.copy(text, *offset),
@@ -116,18 +114,30 @@ fn rewrite(source: &str, pieces: &[Piece<'_>]) -> (String, Places) {
             Piece::Action(action) => writer.action(source, action),
         }
     }
-    let line_starts = std::iter::once(0).chain(writer.out.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    (writer.out, Places { marks: writer.marks, line_starts, source_length: source.len() })
+    writer.finish(source)
 }
 
-struct Writer {
-    out: String,
+/// Writes a template anew and remembers what stood where.
+pub(super) struct Writer {
+    /// What is written so far.
+    pub out: String,
     marks: Vec<(usize, usize)>,
 }
 
 impl Writer {
+    /// Begins with what has no place in the source.
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { out: prefix.to_owned(), marks: vec![(0, 0)] }
+    }
+
+    /// The text, and how places in it lead back to the source.
+    pub(super) fn finish(self, source: &str) -> (String, Places) {
+        let line_starts = std::iter::once(0).chain(self.out.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        (self.out, Places { marks: self.marks, line_starts, source_length: source.len() })
+    }
+
     /// Writes `text`, which stands for what begins at `offset` of the source.
-    fn copy(&mut self, text: &str, offset: usize) {
+    pub(super) fn copy(&mut self, text: &str, offset: usize) {
         self.marks.push((self.out.len(), offset));
         self.out.push_str(text);
     }
@@ -163,7 +173,7 @@ fn is_used(action: &Action<'_>) -> bool {
 
 /// A string in a form the engine reads as it is meant. Its lexer takes the last quote in `"\\"` for an escaped one, and its
 /// parser resolves escapes in raw strings too, so neither form serves all values.
-fn quote(value: &str) -> String {
+pub(super) fn quote(value: &str) -> String {
     let doubled = value.replace('\\', "\\\\");
     if !value.contains('`') {
         return format!("`{doubled}`");
@@ -176,7 +186,7 @@ fn quote(value: &str) -> String {
 }
 
 /// Leads from the engine's lines and columns back to the source.
-struct Places {
+pub(super) struct Places {
     /// Where each piece of the rewritten text begins there and in the source.
     marks: Vec<(usize, usize)>,
     line_starts: Vec<usize>,
@@ -184,6 +194,17 @@ struct Places {
 }
 
 impl Places {
+    /// What the engine says of a text it cannot parse, with its place in the source.
+    pub(super) fn explain(&self, problem: gtmpl_ng::ParseError) -> ParseError {
+        match problem {
+            gtmpl_ng::ParseError::WithContext(context, message) => {
+                let (start, end) = self.range(context.line, context.col, context.len);
+                error(message, start, end - start)
+            }
+            other => error(other.to_string(), 0, 0),
+        }
+    }
+
     /// The source range for a line and column (counted from 1) and a length.
     fn range(&self, line: usize, column: usize, length: usize) -> (usize, usize) {
         let line_start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);

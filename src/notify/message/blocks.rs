@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::slack::{colour, escape, value};
 use super::text::link;
+use super::texts::{Own, Texts};
 use super::{AlertView, Button, Pages, Story, fit};
 use crate::domain::heal::{Heal, TimelineEntry};
 use crate::domain::message::Message;
+use crate::slack_call::{APPROVE, DENY, Question};
 
 /// The message's size in bytes above which detail is given up.
 const ENOUGH: usize = 8000;
@@ -23,10 +25,13 @@ const MAX_FIELDS: usize = 10;
 const MAX_REPLY: usize = 3800;
 
 /// The message of a heal as it stands: a text for notifications and one attachment of blocks. A new one has the timeline
-/// in it; once there is a thread, the timeline is there.
+/// in it; once there is a thread, the timeline is there. A receiver's own text takes the place of everything but the
+/// buttons, because what is to be decided must be found in every message.
 #[must_use]
-pub fn root(message: &Message, pages: &Pages, with_timeline: bool) -> Value {
-    let render = |story: &Story| payload(story, with_timeline).to_string();
+pub fn root(message: &Message, pages: &Pages, texts: &Texts, with_timeline: bool) -> Value {
+    let own = texts.slack(message, pages);
+    let answers = pages.question(message).map_or_else(Vec::new, |question| answers(&question, message));
+    let render = |story: &Story| payload(story, with_timeline, &own, &answers).to_string();
     let rendered = fit(message, pages, ENOUGH, render);
     serde_json::from_str(&rendered).unwrap_or_default()
 }
@@ -67,8 +72,46 @@ fn entry(entry: &TimelineEntry) -> String {
     format!("<!date^{seconds}^{{time_secs}}|{utc}> {}", escape(&said))
 }
 
-fn payload(story: &Story, with_timeline: bool) -> Value {
-    let subject = escape(&story.subject);
+fn payload(story: &Story, with_timeline: bool, own: &Own, answers: &[Value]) -> Value {
+    let subject = own.title.clone().unwrap_or_else(|| escape(&story.subject));
+    let mut blocks = match &own.text {
+        Some(text) => sections(text),
+        None => default_blocks(story, with_timeline),
+    };
+    // Buttons that answer take the place of the link to answer.
+    let links = story.buttons.iter().filter(|button| answers.is_empty() || button.id != "approval").map(button);
+    let buttons: Vec<_> = answers.iter().cloned().chain(links).collect();
+    if !buttons.is_empty() {
+        blocks.push(json!({ "type": "actions", "elements": buttons }));
+    }
+    blocks.extend(own.note.as_deref().map(context));
+    blocks.push(context(&format!("autoheal, heal {}", escape(&story.heal))));
+    json!({
+        "text": subject,
+        "attachments": [{ "color": colour(story.tone), "fallback": subject, "blocks": blocks }],
+    })
+}
+
+/// A long text as sections, cut between lines where there are lines.
+fn sections(text: &str) -> Vec<Value> {
+    let mut rest = text;
+    let mut sections = Vec::new();
+    while !rest.is_empty() {
+        let part = if rest.len() <= MAX_SECTION {
+            rest.to_owned()
+        } else {
+            let fits = cut(rest, MAX_SECTION);
+            let whole_lines = fits.rfind('\n').filter(|end| *end > 0);
+            whole_lines.map_or_else(|| fits.trim_end_matches('…').to_owned(), |end| fits[..end].to_owned())
+        };
+        rest = rest[part.len()..].trim_start_matches('\n');
+        sections.push(section(&part));
+    }
+    sections
+}
+
+/// What a message shows when nobody has written a text of their own.
+fn default_blocks(story: &Story, with_timeline: bool) -> Vec<Value> {
     let mut blocks = vec![section(&cut(&format!("*{}*", escape(&story.headline)), MAX_SECTION))];
     let is_button = |fact: &&super::Fact| fact.name == "Runbook" && link(&fact.value).is_some();
     let fields: Vec<_> = story
@@ -89,15 +132,7 @@ fn payload(story: &Story, with_timeline: bool) -> Value {
         let lines: Vec<_> = story.timeline.iter().map(|entry| escape(entry)).collect();
         blocks.push(section(&join(&[vec!["*Timeline*".to_owned()], lines].concat(), MAX_SECTION)));
     }
-    if !story.buttons.is_empty() {
-        let buttons: Vec<_> = story.buttons.iter().map(button).collect();
-        blocks.push(json!({ "type": "actions", "elements": buttons }));
-    }
-    blocks.push(context(&format!("autoheal, heal {}", escape(&story.heal))));
-    json!({
-        "text": subject,
-        "attachments": [{ "color": colour(story.tone), "fallback": subject, "blocks": blocks }],
-    })
+    blocks
 }
 
 fn alert_text(alert: &AlertView) -> String {
@@ -112,6 +147,22 @@ fn alert_text(alert: &AlertView) -> String {
         lines.push(format!("<{}|Source>", escape(source)));
     }
     join(&lines, MAX_SECTION)
+}
+
+/// Buttons that answer by themselves. Who approves is asked once more, because a thumb is quick at night.
+fn answers(question: &Question, message: &Message) -> Vec<Value> {
+    let carried = question.to_text();
+    let plain = |text: &str| json!({ "type": "plain_text", "text": text });
+    let button = |id: &str, text: &str, style: &str| json!({ "type": "button", "action_id": id, "text": plain(text), "value": carried, "style": style });
+    let mut approve = button(APPROVE, "Approve", "primary");
+    let action = message.heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
+    approve["confirm"] = json!({
+        "title": plain("Approve?"),
+        "text": plain(&super::text::line(&action, 250)),
+        "confirm": plain("Approve"),
+        "deny": plain("Not yet"),
+    });
+    vec![approve, button(DENY, "Deny", "danger")]
 }
 
 fn button(button: &Button) -> Value {
@@ -162,7 +213,7 @@ pub(super) fn join(lines: &[String], max: usize) -> String {
 }
 
 /// At most `max` bytes, never in the middle of an escape such as `&amp;`.
-fn cut(text: &str, max: usize) -> String {
+pub(super) fn cut(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }

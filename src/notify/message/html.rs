@@ -4,6 +4,7 @@
 use super::text::link;
 use super::{AlertView, Button, Pages, Story, Tone, fit};
 use crate::domain::message::Message;
+use crate::domain::template::text::escape_html as escape;
 
 /// Longest HTML in bytes.
 pub const MAX_HTML: usize = 40 * 1024;
@@ -12,23 +13,6 @@ pub const MAX_HTML: usize = 40 * 1024;
 #[must_use]
 pub fn render(message: &Message, pages: &Pages) -> String {
     fit(message, pages, MAX_HTML, page)
-}
-
-/// Escapes a text for element content and for quoted attributes.
-#[must_use]
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 /// For readers who like it dark. Programs that throw this away show the light colours, which are inline.
@@ -42,6 +26,8 @@ const CARD: &str =
     "overflow-wrap:anywhere;max-width:600px;margin:0 auto;background:#fff;border:1px solid #e9e9e9;border-radius:3px";
 const BAR: &str = "padding:20px;color:#fff;font-size:16px;font-weight:500;border-radius:3px 3px 0 0";
 const CELL: &str = "padding:2px 12px 2px 0;vertical-align:top";
+/// The name of a fact is short and stays whole on the narrowest phone; its value breaks where it must.
+const NAME: &str = "padding:2px 12px 2px 0;vertical-align:top;white-space:nowrap";
 const BUTTON: &str = "display:inline-block;margin:0 8px 8px 0;padding:10px 20px;color:#fff!important;background:#348eda;border-radius:5px;text-decoration:none;font-weight:bold";
 
 fn page(story: &Story) -> String {
@@ -73,7 +59,7 @@ fn page(story: &Story) -> String {
     }
     put("<table style=\"border-collapse:collapse\">");
     for fact in &story.facts {
-        put(&format!("<tr><td style=\"{CELL}\"><b>{}</b></td>", fact.name));
+        put(&format!("<tr><td style=\"{NAME}\"><b>{}</b></td>", fact.name));
         put(&format!("<td style=\"{CELL}\">{}</td></tr>", value(&fact.value)));
     }
     put("</table>");

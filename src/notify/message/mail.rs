@@ -7,8 +7,9 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use uuid::Uuid;
 
+use super::Pages;
 use super::digest::Digest;
-use super::{Pages, html, plain, subject};
+use super::texts::{Mail as Text, Texts};
 use crate::domain::Timestamp;
 use crate::store::Outgoing;
 
@@ -70,18 +71,10 @@ pub fn compose(
     from: &Mailbox,
     to: &[Mailbox],
     pages: &Pages,
+    texts: &Texts,
 ) -> Result<Vec<u8>, lettre::error::Error> {
     let message = &outgoing.message;
-    let text =
-        Text { subject: subject(message), plain: plain::render(message, pages), html: html::render(message, pages) };
-    put_together(Headers::of(outgoing, from), text, message.at, from, to)
-}
-
-/// What a mail says.
-struct Text {
-    subject: String,
-    plain: String,
-    html: String,
+    put_together(Headers::of(outgoing, from), texts.mail(message, pages), message.at, from, to)
 }
 
 /// Composes one mail for many messages.

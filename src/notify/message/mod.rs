@@ -4,6 +4,7 @@
 //! [`html`] each know one form and its escaping, and detail is given up until a form is short enough.
 
 pub mod blocks;
+pub mod data;
 pub mod digest;
 pub mod document;
 pub mod html;
@@ -12,6 +13,7 @@ pub mod plain;
 pub mod slack;
 mod subject;
 pub mod text;
+pub mod texts;
 
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use crate::domain::pause::Pause;
 use crate::domain::reason::Reason;
 use crate::domain::{Timestamp, elapsed};
 use crate::links::{Links, Ticket};
+use crate::slack_call::Question;
 use text::{line, link, percent};
 
 pub use subject::subject;
@@ -91,6 +94,8 @@ pub struct Button {
 pub struct Pages {
     base: Option<String>,
     approvals: Option<Links>,
+    /// Whether a button of a chat can answer by itself.
+    buttons_answer: bool,
     /// Who is told: whoever opens a link to approve is known by this name.
     receiver: String,
 }
@@ -107,6 +112,18 @@ impl Pages {
     #[must_use]
     pub fn with_approvals(self, approvals: Option<Links>) -> Self {
         Self { approvals, ..self }
+    }
+
+    /// With buttons that answer by themselves where the form has such: Slack tells us who pressed them.
+    #[must_use]
+    pub fn with_answering_buttons(self) -> Self {
+        Self { buttons_answer: true, ..self }
+    }
+
+    /// What a button that answers by itself carries, when an answer is waited for.
+    fn question(&self, message: &Message) -> Option<Question> {
+        let Phase::AwaitingApproval { attempt, .. } = message.heal.phase else { return None };
+        self.buttons_answer.then(|| Question { heal: message.heal.id, attempt, receiver: self.receiver.clone() })
     }
 
     /// As this receiver gets them.

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::text::link;
+use super::texts::{Own, Texts};
 use super::{Fact, Pages, Story, Tone, fit};
 use crate::domain::Timestamp;
 use crate::domain::message::Message;
+pub(super) use crate::domain::template::text::escape_slack as escape;
 
 /// The payload's size in bytes above which detail is given up. Slack cuts texts at 40,000 characters and advises to stay
 /// near 4,000; the least detail stays far below the cut whatever the labels hold.
@@ -13,34 +15,20 @@ pub const ENOUGH: usize = 6000;
 
 /// Renders a message as the JSON of an incoming webhook.
 #[must_use]
-pub fn render(message: &Message, pages: &Pages) -> String {
-    fit(message, pages, ENOUGH, |story| payload(story, message.at).to_string())
+pub fn render(message: &Message, pages: &Pages, texts: &Texts) -> String {
+    let own = texts.slack(message, pages);
+    fit(message, pages, ENOUGH, |story| payload(story, message.at, &own).to_string())
 }
 
-/// Escapes a text for Slack. `<` is what begins a ping such as `<!channel>` or `<@U1>`; escaped, it is only a character.
-#[must_use]
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-fn payload(story: &Story, at: Timestamp) -> Value {
-    let title = escape(&story.subject);
+fn payload(story: &Story, at: Timestamp, own: &Own) -> Value {
+    let title = own.title.clone().unwrap_or_else(|| escape(&story.subject));
     let mut attachment = json!({
         "title": title,
-        "text": text(story),
+        "text": text(story, own),
         "fallback": story.alertmanager.as_ref().map_or_else(|| title.clone(), |link| format!("{title} | {}", escape(link))),
         "color": colour(story.tone),
         "mrkdwn_in": ["text"],
-        "fields": story.facts.iter().map(field).collect::<Vec<_>>(),
+        "fields": if own.text.is_some() { Vec::new() } else { story.facts.iter().map(field).collect::<Vec<_>>() },
         "footer": format!("autoheal, heal {}", escape(&story.heal)),
         "ts": at.as_second(),
     });
@@ -64,7 +52,13 @@ fn field(fact: &Fact) -> Value {
     json!({ "title": fact.name, "value": value(&fact.value), "short": fact.value.chars().count() <= SHORT })
 }
 
-fn text(story: &Story) -> String {
+fn text(story: &Story, own: &Own) -> String {
+    // Whoever writes the text themselves still finds what is to be decided.
+    let links = story.buttons.iter().filter(|button| matches!(button.id, "approval" | "heal"));
+    let links = links.map(|button| format!("<{}|{}>", escape(&button.url), button.text));
+    if let Some(text) = &own.text {
+        return std::iter::once(text.clone()).chain(links).chain(own.note.clone()).collect::<Vec<_>>().join("\n");
+    }
     let mut lines = vec![escape(&story.headline)];
     for alert in &story.alerts {
         lines.push(format!("*{}*", escape(&alert.title)));
@@ -81,14 +75,13 @@ fn text(story: &Story) -> String {
             lines.push(format!("<{}|Source>", escape(source)));
         }
     }
-    for button in story.buttons.iter().filter(|button| matches!(button.id, "approval" | "heal")) {
-        lines.push(format!("<{}|{}>", escape(&button.url), button.text));
-    }
+    lines.extend(links);
     if story.more_alerts > 0 {
         lines.push(format!("and {} more alerts", story.more_alerts));
     }
     lines.push("*Timeline*".to_owned());
     lines.extend(story.timeline.iter().map(|entry| escape(entry)));
+    lines.extend(own.note.clone());
     lines.join("\n")
 }
 

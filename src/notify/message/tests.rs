@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::digest::Digest;
+use super::texts::Texts;
 use super::*;
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::alert::{AlertStatus, Fingerprint};
@@ -13,7 +14,7 @@ use crate::domain::pause::{PauseId, PauseRequest, PauseScope};
 use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::secret::Secret;
 
-const KINDS: [MessageKind; 8] = [
+pub(super) const KINDS: [MessageKind; 12] = [
     MessageKind::Started,
     MessageKind::AttemptFailed,
     MessageKind::Healed,
@@ -22,9 +23,13 @@ const KINDS: [MessageKind; 8] = [
     MessageKind::Suppressed,
     MessageKind::Firing,
     MessageKind::Resolved,
+    MessageKind::ApprovalNeeded,
+    MessageKind::Expired,
+    MessageKind::Cancelled,
+    MessageKind::Storm,
 ];
 
-fn pages() -> Pages {
+pub(super) fn pages() -> Pages {
     Pages::new(Some("https://autoheal.example.com/"))
 }
 
@@ -110,14 +115,15 @@ fn heal(status: AlertStatus) -> Heal {
 }
 
 /// A message of each kind as the decisions make it.
-fn message(kind: MessageKind) -> Message {
+pub(super) fn message(kind: MessageKind) -> Message {
     let is_over = matches!(kind, MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved);
     let mut heal = heal(if is_over { AlertStatus::Resolved } else { AlertStatus::Firing });
     let action = heal.steps[0].action.summary();
     let ended = |outcome| Phase::Ended { outcome, at: at(43) };
     heal.tell(at(0), "firing", heal.reason.clone(), "alertmanager");
-    let attempt = Reason::Attempt { step: 0, steps: 1, attempt: 1, attempts: 2, action };
-    if !matches!(kind, MessageKind::Recovered | MessageKind::Suppressed | MessageKind::Firing | MessageKind::Resolved) {
+    let attempt = Reason::Attempt { step: 0, steps: 1, attempt: 1, attempts: 2, action: action.clone() };
+    let acted = [MessageKind::Started, MessageKind::AttemptFailed, MessageKind::Healed, MessageKind::Exhausted];
+    if acted.contains(&kind) {
         heal.steps[0].attempts_used = 1;
         heal.first_attempt_at = Some(at(1));
         heal.tell(at(1), "acting", attempt.clone(), "autoheal");
@@ -165,6 +171,23 @@ fn message(kind: MessageKind) -> Message {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
+        MessageKind::ApprovalNeeded => {
+            let approvers = vec!["ann".to_owned(), "slack:U0123456789".to_owned()];
+            let reason = Reason::ApprovalNeeded { action, approvers: approvers.join(", "), expires_at: at(1843) };
+            let attempt = AttemptId(Uuid::from_u128(5));
+            (Phase::AwaitingApproval { attempt, expires_at: at(1843), approvers }, reason)
+        }
+        MessageKind::Expired => (ended(Outcome::Expired), Reason::ApprovalExpired { expired_at: at(43) }),
+        MessageKind::Cancelled => {
+            let because = "the database is being moved".to_owned();
+            (ended(Outcome::Cancelled), Reason::Cancelled { by: "ann".to_owned(), because })
+        }
+        MessageKind::Storm => {
+            let rule = heal.rule.clone();
+            let within = seconds(120);
+            let reason = Reason::Storm { rule, targets: 6, limit: 5, within, until: at(943) };
+            (Phase::Pending { due_at: at(943), unreachable_since: None }, reason)
+        }
         MessageKind::Resolved => {
             heal.steps.clear();
             let alert = heal.alerts[0].fingerprint;
@@ -198,13 +221,19 @@ fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
 fn every_kind_reads_well_in_every_form() {
     for kind in KINDS {
         let message = message(kind);
-        let slack: serde_json::Value = serde_json::from_str(&slack::render(&message, &pages())).unwrap();
+        let slack: serde_json::Value =
+            serde_json::from_str(&slack::render(&message, &pages(), &Texts::default())).unwrap();
         with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             assert_snapshot!(format!("{}.txt", kind.as_str()), plain::render(&message, &pages()));
             assert_snapshot!(format!("{}.html", kind.as_str()), html::render(&message, &pages()));
             assert_snapshot!(format!("{}.json", kind.as_str()), serde_json::to_string_pretty(&slack).unwrap());
-            let blocks = blocks::root(&message, &pages(), true);
+            let blocks = blocks::root(&message, &pages(), &Texts::default(), true);
             assert_snapshot!(format!("{}.blocks.json", kind.as_str()), serde_json::to_string_pretty(&blocks).unwrap());
+            let reply = blocks::reply(&message, 0, kind.needs_human());
+            assert_snapshot!(format!("{}.thread.txt", kind.as_str()), reply);
+            let document = document::render(Uuid::from_u128(7), &message, &pages());
+            let document = serde_json::to_string_pretty(&document).unwrap();
+            assert_snapshot!(format!("{}.webhook.json", kind.as_str()), document);
         });
     }
 }
@@ -266,9 +295,13 @@ fn who_may_approve_finds_the_link_first_in_every_form() {
     let ticket = links.read(first.url.rsplit('/').next().unwrap(), at(0)).unwrap();
     assert_eq!((first.text, ticket.heal, ticket.attempt), ("Approve or deny", message.heal.id, attempt));
     assert_eq!(ticket.by, "on-call");
-    let forms = [plain::render(&message, &pages), html::render(&message, &pages), slack::render(&message, &pages)];
+    let forms = [
+        plain::render(&message, &pages),
+        html::render(&message, &pages),
+        slack::render(&message, &pages, &Texts::default()),
+    ];
     assert!(forms.iter().all(|form| form.contains(&first.url)), "{forms:#?}");
-    assert!(blocks::root(&message, &pages, true).to_string().contains(&first.url));
+    assert!(blocks::root(&message, &pages, &Texts::default(), true).to_string().contains(&first.url));
 }
 
 #[test]
@@ -321,12 +354,16 @@ fn no_label_can_ping_forge_a_line_or_run_a_script() {
     message.heal.rule = evil.into();
     message.heal.reason = Reason::ActionFailed { error: evil.into() };
 
-    let blocks = blocks::root(&message, &pages(), true).to_string() + &blocks::reply(&message, 0, true);
+    let blocks =
+        blocks::root(&message, &pages(), &Texts::default(), true).to_string() + &blocks::reply(&message, 0, true);
     for ping in ["<!channel", "<!here", "<@", "<#", "<script", "<b>"] {
         assert!(!blocks.contains(ping), "{ping} in {blocks}");
     }
-    let (slack, html, plain) =
-        (slack::render(&message, &pages()), html::render(&message, &pages()), plain::render(&message, &pages()));
+    let (slack, html, plain) = (
+        slack::render(&message, &pages(), &Texts::default()),
+        html::render(&message, &pages()),
+        plain::render(&message, &pages()),
+    );
     for ping in ["<!", "<@", "<#", "<script", "<b>"] {
         assert!(!slack.contains(ping), "{ping} in {slack}");
     }
@@ -361,7 +398,7 @@ fn a_long_story_keeps_its_beginning_and_its_end_and_says_what_is_missing() {
 }
 
 /// What Slack documents, and what it is known to refuse.
-fn assert_block_kit_limits(payload: &serde_json::Value) {
+pub(super) fn assert_block_kit_limits(payload: &serde_json::Value) {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().chars().count();
     let blocks = payload["attachments"][0]["blocks"].as_array().unwrap();
     assert!(payload.to_string().len() <= 13_000, "{}", payload.to_string().len());
@@ -402,12 +439,12 @@ proptest! {
         prop_assert!(subject(&message).chars().count() <= 250);
         prop_assert!(plain::render(&message, &pages()).len() <= plain::MAX_PLAIN);
         prop_assert!(html::render(&message, &pages()).len() <= html::MAX_HTML);
-        assert_block_kit_limits(&blocks::root(&message, &pages(), true));
-        assert_block_kit_limits(&blocks::root(&message, &pages(), false));
+        assert_block_kit_limits(&blocks::root(&message, &pages(), &Texts::default(), true));
+        assert_block_kit_limits(&blocks::root(&message, &pages(), &Texts::default(), false));
         prop_assert!(blocks::reply(&message, 0, true).len() <= 4000);
         let many = vec![&message; 500];
         prop_assert!(Digest::of(&many, &pages()).slack().to_string().len() <= 12_000);
-        let slack = slack::render(&message, &pages());
+        let slack = slack::render(&message, &pages(), &Texts::default());
         prop_assert!(slack.len() <= 12_000, "{}", slack.len());
         let slack: serde_json::Value = serde_json::from_str(&slack).unwrap();
         let fields = slack["attachments"][0]["fields"].as_array().unwrap();

@@ -15,6 +15,19 @@ pub fn line(text: &str, max: usize) -> String {
     out
 }
 
+/// Takes a text as lines of at most `max` characters together; other control characters become blanks as in [`line`].
+#[must_use]
+pub fn lines(text: &str, max: usize) -> String {
+    let clean = |c: char| if is_unprintable(c) && !matches!(c, '\n' | '\t') { ' ' } else { c };
+    let mut out: String = text.replace("\r\n", "\n").chars().take(max + 1).map(clean).collect();
+    if let Some((last, _)) = out.char_indices().nth(max) {
+        out.truncate(last);
+        out.pop();
+        out.push('…');
+    }
+    out
+}
+
 /// Control characters, line and paragraph separators, and the marks that change the direction of what follows.
 fn is_unprintable(c: char) -> bool {
     c.is_control()

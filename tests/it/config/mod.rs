@@ -18,6 +18,7 @@ mod precautions;
 mod problems;
 mod receivers;
 mod routes;
+mod texts;
 mod time_intervals;
 mod tokens;
 mod web_file;

@@ -146,7 +146,7 @@ rules: []
     10 |     trackign: true
        |     ^^^^^^^^ unknown key
        |
-       = help: known keys: domain, apiKey, region, from, to, apiUrl, tags, testMode, tls
+       = help: known keys: domain, apiKey, region, from, to, apiUrl, tags, testMode, tls, subject, text, html
 
     warning: a secret is written into the configuration
       --> autoheal.yml:12:21
