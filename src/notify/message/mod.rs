@@ -53,6 +53,8 @@ const DETAILS: [Detail; 5] = [
     Detail { alerts: 1, pairs: 3, value: 40, timeline: 3 },
 ];
 
+/// The headline is what a person reads first, so it keeps this many characters whatever else is given up.
+const MIN_HEADLINE: usize = 240;
 /// Longest name of a label that is shown.
 const MAX_NAME: usize = 60;
 
@@ -221,7 +223,7 @@ impl Story {
             heal.alerts.iter().take(detail.alerts).map(|alert| AlertView::new(alert, detail)).collect();
         Self {
             subject: subject(message),
-            headline: line(&headline(message), detail.value),
+            headline: line(&headline(message), detail.value.max(MIN_HEADLINE)),
             tone: tone(message.kind),
             alertmanager: alertmanager_link(heal),
             facts: facts(message, detail),

@@ -214,6 +214,10 @@ fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, autoheal did not act
     [FIRING:1] InstanceDown ui (ui:9292 otus critical)
     [RESOLVED] InstanceDown ui (ui:9292 otus critical)
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — approval needed
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, nobody approved in time
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — cancelled by a person
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, storm: nothing new starts
     ");
 }
 
