@@ -51,7 +51,7 @@ picture "file://$work/approval_needed.html" mail-approval.png 390 960 1
 
 # The status page of a daemon that has something to show: one heal waits for a person, others go on or are only told of.
 cargo build --locked --quiet
-program=${CARGO_TARGET_DIR:-target}/debug/autoheal
+program=$(realpath "${CARGO_TARGET_DIR:-target}/debug/autoheal")
 cat >"$work/autoheal.yml" <<'YAML'
 docker: {hosts: [{name: local, address: 'tcp://127.0.0.1:1'}]}
 YAML
@@ -71,7 +71,7 @@ rules:
   mode: shadow
   restartContainer: {host: local, name: "{{ $labels.name }}"}
 YAML
-(cd "$work" && exec "$OLDPWD/$program" --store sqlite::memory: --listen-address 127.0.0.1:0) >"$work/log" 2>&1 &
+(cd "$work" && exec "$program" --store sqlite::memory: --listen-address 127.0.0.1:0) >"$work/log" 2>&1 &
 daemon=$!
 address=
 for _ in $(seq 100); do
@@ -79,6 +79,7 @@ for _ in $(seq 100); do
   if [[ -n $address ]] && curl -sf "http://$address/-/ready" >/dev/null; then break; fi
   sleep 0.1
 done
+[[ -n $address ]] || { echo "pictures: the daemon did not start:" >&2; cat "$work/log" >&2; exit 1; }
 alert() {
   printf '{"status":"firing","labels":{"alertname":"%s","name":"%s","severity":"critical"},"annotations":{},"startsAt":"%s","endsAt":"0001-01-01T00:00:00Z","generatorURL":"","fingerprint":"%s"}' \
     "$1" "$2" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(printf '%s%s' "$1" "$2" | md5sum | cut -c1-16)"
