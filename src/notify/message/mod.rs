@@ -392,7 +392,12 @@ fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
             add("Attempt", &attempt(heal, step));
         }
         add(
-            if message.kind.is_final() { "Outcome" } else { "State" },
+            match message.kind {
+                // How it ended is history by now, and must not read as if somebody were still needed.
+                MessageKind::Over => "It had ended",
+                kind if kind.is_final() => "Outcome",
+                _ => "State",
+            },
             &format!("{}: {}", heal.phase.name(), heal.reason),
         );
     } else if message.kind.needs_human() {

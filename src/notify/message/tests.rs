@@ -14,7 +14,7 @@ use crate::domain::pause::{PauseId, PauseRequest, PauseScope};
 use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::secret::Secret;
 
-pub(super) const KINDS: [MessageKind; 12] = [
+pub(super) const KINDS: [MessageKind; 14] = [
     MessageKind::Started,
     MessageKind::AttemptFailed,
     MessageKind::Healed,
@@ -27,6 +27,8 @@ pub(super) const KINDS: [MessageKind; 12] = [
     MessageKind::Expired,
     MessageKind::Cancelled,
     MessageKind::Storm,
+    MessageKind::Reminder,
+    MessageKind::Over,
 ];
 
 pub(super) fn pages() -> Pages {
@@ -116,14 +118,24 @@ fn heal(status: AlertStatus) -> Heal {
 
 /// A message of each kind as the decisions make it.
 pub(super) fn message(kind: MessageKind) -> Message {
-    let is_over = matches!(kind, MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved);
+    let is_over =
+        matches!(kind, MessageKind::Healed | MessageKind::Recovered | MessageKind::Resolved | MessageKind::Over);
     let mut heal = heal(if is_over { AlertStatus::Resolved } else { AlertStatus::Firing });
     let action = heal.steps[0].action.summary();
     let ended = |outcome| Phase::Ended { outcome, at: at(43) };
     heal.tell(at(0), "firing", heal.reason.clone(), "alertmanager");
     let attempt = Reason::Attempt { step: 0, steps: 1, attempt: 1, attempts: 2, action: action.clone() };
-    let acted = [MessageKind::Started, MessageKind::AttemptFailed, MessageKind::Healed, MessageKind::Exhausted];
-    if acted.contains(&kind) {
+    let not_acted = [
+        MessageKind::Recovered,
+        MessageKind::Suppressed,
+        MessageKind::Firing,
+        MessageKind::Resolved,
+        MessageKind::ApprovalNeeded,
+        MessageKind::Expired,
+        MessageKind::Cancelled,
+        MessageKind::Storm,
+    ];
+    if !not_acted.contains(&kind) {
         heal.steps[0].attempts_used = 1;
         heal.first_attempt_at = Some(at(1));
         heal.tell(at(1), "acting", attempt.clone(), "autoheal");
@@ -156,7 +168,10 @@ pub(super) fn message(kind: MessageKind) -> Message {
             Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took: Duration::from_millis(42_345) },
         ),
         MessageKind::Recovered => (ended(Outcome::Recovered), Reason::ResolvedBeforeActing),
-        MessageKind::Exhausted => {
+        MessageKind::Exhausted | MessageKind::Reminder | MessageKind::Over => {
+            if kind != MessageKind::Exhausted {
+                heal.call = Some(Call::new(MessageKind::Exhausted, at(43 - 7200)));
+            }
             heal.steps[0].attempts_used = 2;
             let failure = Reason::ActionFailed { error: "ui exited again with code 137".into() };
             heal.tell(at(40), "action failed", failure, "autoheal");
@@ -193,10 +208,13 @@ pub(super) fn message(kind: MessageKind) -> Message {
             let alert = heal.alerts[0].fingerprint;
             (ended(Outcome::Recovered), Reason::AlertResolved { alert })
         }
-        other => unreachable!("{other:?} is not among the kinds whose texts are shown here"),
     };
     if kind != MessageKind::Started {
         heal.tell(at(43), phase.name(), reason.clone(), "autoheal");
+    }
+    if kind == MessageKind::Over {
+        let alert = heal.alerts[0].fingerprint;
+        heal.tell(at(43), "resolved", Reason::AlertResolved { alert }, "alertmanager");
     }
     (heal.phase, heal.reason) = (phase, reason);
     Message { kind, at: at(43), heal, paused: None }
@@ -218,6 +236,8 @@ fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, nobody approved in time
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — cancelled by a person
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, storm: nothing new starts
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human still needed, called 2h ago
+    [RESOLVED] InstanceDown ui (ui:9292 otus critical) — over, no human is needed any more
     ");
 }
 
