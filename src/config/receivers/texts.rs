@@ -68,12 +68,11 @@ impl Templates {
             }
             Err(problem) => problem,
         };
-        match self.in_file(&problem) {
-            Some(diagnostic) => reader.push(diagnostic),
-            None => {
-                let place = reader.within(node, problem.error.offset, problem.error.length.max(1));
-                reader.error(&place, format!("bad template: {problem}"), "expected a Go template");
-            }
+        if let Some(diagnostic) = self.in_file(&problem) {
+            reader.push(diagnostic);
+        } else {
+            let place = reader.within(node, problem.error.offset, problem.error.length.max(1));
+            reader.error(&place, format!("bad template: {problem}"), "expected a Go template");
         }
         None
     }

@@ -106,6 +106,7 @@ impl Library {
     }
 
     /// What is wrong with the files by themselves, one finding a file.
+    #[must_use]
     pub fn problems(&self) -> Vec<TextError> {
         let look = |(index, source): (usize, &String)| {
             let cut = cut(source, Some(index));
@@ -147,7 +148,7 @@ impl TextTemplate {
         let mut seen = BTreeSet::new();
         let calls = |body: &Body<'_>| calls(&body.pieces).map_err(|error| TextError { file: body.file, error });
         let mut check_calls = |body: &Body<'_>| -> Result<Vec<String>, TextError> {
-            let mut names = Vec::new();
+            let mut unseen = Vec::new();
             for (name, at) in calls(body)? {
                 if !named.contains_key(&name) {
                     let known: Vec<_> = named.keys().map(String::as_str).collect();
@@ -155,10 +156,10 @@ impl TextTemplate {
                     return Err(TextError { file: body.file, error: error(message, at.start, at.len()) });
                 }
                 if seen.insert(name.clone()) {
-                    names.push(name);
+                    unseen.push(name);
                 }
             }
-            Ok(names)
+            Ok(unseen)
         };
         wanted.extend(check_calls(&main)?);
         while let Some(name) = wanted.pop() {
@@ -246,12 +247,21 @@ const FIELDS: [&str; 8] =
 
 type Cut<'s> = (Vec<Piece<'s>>, Vec<(String, Body<'s>)>);
 
+/// A definition that is not closed yet.
+struct Open<'s> {
+    name: String,
+    /// Offset and length of the `define`.
+    place: (usize, usize),
+    pieces: Vec<Piece<'s>>,
+    /// How many blocks are open in it.
+    depth: usize,
+}
+
 /// Cuts a source into its own text and the templates it defines.
 fn cut(source: &str, file: Option<usize>) -> Result<Cut<'_>, ParseError> {
     let mut main: Vec<Piece<'_>> = Vec::new();
     let mut named = Vec::new();
-    // The definition that is open: its name, its place, its pieces, and how many blocks are open in it.
-    let mut open: Option<(String, (usize, usize), Vec<Piece<'_>>, usize)> = None;
+    let mut open: Option<Open<'_>> = None;
     let mut trim_next = false;
     for piece in lexer::pieces(source)? {
         let word = match &piece {
@@ -265,9 +275,9 @@ fn cut(source: &str, file: Option<usize>) -> Result<Cut<'_>, ParseError> {
                     trim_end(&mut main);
                 }
                 trim_next = action.trims.1;
-                open = Some((name, (action.offset, action.text.len()), Vec::new(), 0));
+                open = Some(Open { name, place: (action.offset, action.text.len()), pieces: Vec::new(), depth: 0 });
             }
-            (Piece::Action(action), Some((name, _, pieces, 0))) if word == "end" => {
+            (Piece::Action(action), Some(Open { name, pieces, depth: 0, .. })) if word == "end" => {
                 if action.trims.0 {
                     trim_end(pieces);
                 }
@@ -286,7 +296,7 @@ fn cut(source: &str, file: Option<usize>) -> Result<Cut<'_>, ParseError> {
                 };
                 trim_next = false;
                 match open {
-                    Some((_, _, pieces, depth)) => {
+                    Some(Open { pieces, depth, .. }) => {
                         match word {
                             "if" | "with" | "range" => *depth += 1,
                             "end" => *depth -= 1,
@@ -300,7 +310,7 @@ fn cut(source: &str, file: Option<usize>) -> Result<Cut<'_>, ParseError> {
         }
     }
     match open {
-        Some((name, (offset, length), _, _)) => {
+        Some(Open { name, place: (offset, length), .. }) => {
             Err(error(format!("the template {name:?} is never closed by {{{{ end }}}}"), offset, length))
         }
         None => Ok((main, named)),

@@ -54,10 +54,10 @@ fn field(fact: &Fact) -> Value {
 
 fn text(story: &Story, own: &Own) -> String {
     // Whoever writes the text themselves still finds what is to be decided.
-    let links = story.buttons.iter().filter(|button| matches!(button.id, "approval" | "heal"));
-    let links = links.map(|button| format!("<{}|{}>", escape(&button.url), button.text));
+    let ways = story.buttons.iter().filter(|button| matches!(button.id, "approval" | "heal"));
+    let ways = ways.map(|button| format!("<{}|{}>", escape(&button.url), button.text));
     if let Some(text) = &own.text {
-        return std::iter::once(text.clone()).chain(links).chain(own.note.clone()).collect::<Vec<_>>().join("\n");
+        return std::iter::once(text.clone()).chain(ways).chain(own.note.clone()).collect::<Vec<_>>().join("\n");
     }
     let mut lines = vec![escape(&story.headline)];
     for alert in &story.alerts {
@@ -75,7 +75,7 @@ fn text(story: &Story, own: &Own) -> String {
             lines.push(format!("<{}|Source>", escape(source)));
         }
     }
-    lines.extend(links);
+    lines.extend(ways);
     if story.more_alerts > 0 {
         lines.push(format!("and {} more alerts", story.more_alerts));
     }

@@ -116,6 +116,49 @@ fn heal(status: AlertStatus) -> Heal {
     }
 }
 
+/// How a heal that is being worked on stands.
+fn at_work(kind: MessageKind, heal: &mut Heal, attempt: Reason) -> (Phase, Reason) {
+    if kind == MessageKind::Started {
+        let phase = Phase::Acting(Attempt {
+            id: AttemptId(Uuid::from_u128(2)),
+            began_at: at(1),
+            deadline: at(41),
+            symptom_since: at(-30),
+            unreachable_since: None,
+            cancel: None,
+            stage: AttemptStage::Intended,
+        });
+        return (phase, attempt);
+    }
+    heal.tell(at(43), "not verified", Reason::NotVerified { within: seconds(50), missing: String::new() }, "autoheal");
+    let reason = Reason::NextAttempt { step: 0, attempt: 2, attempts: 2, pause: seconds(30) };
+    (Phase::Pending { due_at: at(73), unreachable_since: None }, reason)
+}
+
+/// How a heal that people decide about stands.
+fn people(kind: MessageKind, rule: &str, action: String) -> (Phase, Reason) {
+    let ended = |outcome| Phase::Ended { outcome, at: at(43) };
+    match kind {
+        MessageKind::ApprovalNeeded => {
+            let approvers = vec!["ann".to_owned(), "slack:U0123456789".to_owned()];
+            let reason = Reason::ApprovalNeeded { action, approvers: approvers.join(", "), expires_at: at(1843) };
+            let attempt = AttemptId(Uuid::from_u128(5));
+            (Phase::AwaitingApproval { attempt, expires_at: at(1843), approvers }, reason)
+        }
+        MessageKind::Expired => (ended(Outcome::Expired), Reason::ApprovalExpired { expired_at: at(43) }),
+        MessageKind::Cancelled => {
+            let because = "the database is being moved".to_owned();
+            (ended(Outcome::Cancelled), Reason::Cancelled { by: "ann".to_owned(), because })
+        }
+        _ => {
+            let rule = rule.to_owned();
+            let within = seconds(120);
+            let reason = Reason::Storm { rule, targets: 6, limit: 5, within, until: at(943) };
+            (Phase::Pending { due_at: at(943), unreachable_since: None }, reason)
+        }
+    }
+}
+
 /// A message of each kind as the decisions make it.
 pub(super) fn message(kind: MessageKind) -> Message {
     let is_over =
@@ -125,44 +168,19 @@ pub(super) fn message(kind: MessageKind) -> Message {
     let ended = |outcome| Phase::Ended { outcome, at: at(43) };
     heal.tell(at(0), "firing", heal.reason.clone(), "alertmanager");
     let attempt = Reason::Attempt { step: 0, steps: 1, attempt: 1, attempts: 2, action: action.clone() };
-    let not_acted = [
-        MessageKind::Recovered,
-        MessageKind::Suppressed,
-        MessageKind::Firing,
-        MessageKind::Resolved,
-        MessageKind::ApprovalNeeded,
-        MessageKind::Expired,
-        MessageKind::Cancelled,
-        MessageKind::Storm,
-    ];
-    if !not_acted.contains(&kind) {
+    let by_others =
+        matches!(kind, MessageKind::Recovered | MessageKind::Suppressed | MessageKind::Firing | MessageKind::Resolved);
+    let by_people = matches!(
+        kind,
+        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled | MessageKind::Storm
+    );
+    if !by_others && !by_people {
         heal.steps[0].attempts_used = 1;
         heal.first_attempt_at = Some(at(1));
         heal.tell(at(1), "acting", attempt.clone(), "autoheal");
     }
     let (phase, reason) = match kind {
-        MessageKind::Started => {
-            let phase = Phase::Acting(Attempt {
-                id: AttemptId(Uuid::from_u128(2)),
-                began_at: at(1),
-                deadline: at(41),
-                symptom_since: at(-30),
-                unreachable_since: None,
-                cancel: None,
-                stage: AttemptStage::Intended,
-            });
-            (phase, attempt)
-        }
-        MessageKind::AttemptFailed => {
-            heal.tell(
-                at(43),
-                "not verified",
-                Reason::NotVerified { within: seconds(50), missing: String::new() },
-                "autoheal",
-            );
-            let reason = Reason::NextAttempt { step: 0, attempt: 2, attempts: 2, pause: seconds(30) };
-            (Phase::Pending { due_at: at(73), unreachable_since: None }, reason)
-        }
+        MessageKind::Started | MessageKind::AttemptFailed => at_work(kind, &mut heal, attempt),
         MessageKind::Healed => (
             ended(Outcome::Healed),
             Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took: Duration::from_millis(42_345) },
@@ -186,22 +204,8 @@ pub(super) fn message(kind: MessageKind) -> Message {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
-        MessageKind::ApprovalNeeded => {
-            let approvers = vec!["ann".to_owned(), "slack:U0123456789".to_owned()];
-            let reason = Reason::ApprovalNeeded { action, approvers: approvers.join(", "), expires_at: at(1843) };
-            let attempt = AttemptId(Uuid::from_u128(5));
-            (Phase::AwaitingApproval { attempt, expires_at: at(1843), approvers }, reason)
-        }
-        MessageKind::Expired => (ended(Outcome::Expired), Reason::ApprovalExpired { expired_at: at(43) }),
-        MessageKind::Cancelled => {
-            let because = "the database is being moved".to_owned();
-            (ended(Outcome::Cancelled), Reason::Cancelled { by: "ann".to_owned(), because })
-        }
-        MessageKind::Storm => {
-            let rule = heal.rule.clone();
-            let within = seconds(120);
-            let reason = Reason::Storm { rule, targets: 6, limit: 5, within, until: at(943) };
-            (Phase::Pending { due_at: at(943), unreachable_since: None }, reason)
+        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled | MessageKind::Storm => {
+            people(kind, &heal.rule, action)
         }
         MessageKind::Resolved => {
             heal.steps.clear();

@@ -169,17 +169,11 @@ fn format(values: &[Value]) -> Result<Value, FuncError> {
     let mut translated = String::new();
     let mut rest = layout.as_str();
     while let Some(c) = rest.chars().next() {
+        let literal = if c == '%' { "%%" } else { &rest[..c.len_utf8()] };
         let part = LAYOUT.iter().find(|(go, _)| rest.starts_with(go));
-        match part {
-            Some((go, ours)) => {
-                translated.push_str(ours);
-                rest = &rest[go.len()..];
-            }
-            None => {
-                translated.push_str(if c == '%' { "%%" } else { &rest[..c.len_utf8()] });
-                rest = &rest[c.len_utf8()..];
-            }
-        }
+        let (length, written) = part.map_or((c.len_utf8(), literal), |(go, ours)| (go.len(), *ours));
+        translated.push_str(written);
+        rest = &rest[length..];
     }
     Ok(Value::from(time.strftime(&translated).to_string()))
 }

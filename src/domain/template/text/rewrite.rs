@@ -67,7 +67,7 @@ pub(super) fn is_written_out(action: &Action<'_>) -> bool {
     let names_it =
         first.kind == Kind::Variable && action.tokens.get(1).is_some_and(|second| matches!(second.text, "=" | ":="));
     let is_keyword = matches!(first.text, "if" | "with" | "range" | "else" | "end" | "break" | "continue" | "template");
-    !names_it && !(is_keyword && first.kind == Kind::Word)
+    !(names_it || is_keyword && first.kind == Kind::Word)
 }
 
 fn edits(tokens: &[Token<'_>]) -> Result<Vec<Edit>, ParseError> {
@@ -125,7 +125,7 @@ fn edit(
             is_call = true;
         } else {
             opening.insert_str(0, &format!("(autoheal_{name} "));
-            edits[at].after.push_str(&format!("{receiver})"));
+            edits[at].after.extend([receiver, ")"]);
         }
     }
     if !is_call {

@@ -3,15 +3,15 @@ use super::*;
 use crate::domain::message::MessageKind;
 use crate::domain::template::text::{Form, Library};
 
-fn template(source: &str, form: Form) -> Option<TextTemplate> {
-    Some(TextTemplate::parse(source, &Library::default(), form).unwrap())
+fn template(source: &str, form: Form) -> TextTemplate {
+    TextTemplate::parse(source, &Library::default(), form).unwrap()
 }
 
 fn mail(subject: &str, text: &str, html: &str) -> Mail {
     let texts = Texts {
-        subject: template(subject, Form::Plain),
-        text: template(text, Form::Plain),
-        html: template(html, Form::Html),
+        subject: Some(template(subject, Form::Plain)),
+        text: Some(template(text, Form::Plain)),
+        html: Some(template(html, Form::Html)),
     };
     let mut message = tests::message(MessageKind::Exhausted);
     message.heal.alerts[0].labels.insert("job".into(), "ui\r\nBcc: all@example.com <b>".into());
@@ -55,7 +55,8 @@ fn an_own_text_is_bounded_whatever_it_writes() {
     assert!(said.plain.len() <= plain::MAX_PLAIN && said.html.len() <= html::MAX_HTML, "{}", said.html.len());
     assert!(said.html.contains("html: more than 40960 bytes"), "a page that is cut is none");
 
-    let texts = Texts { subject: template(long, Form::Slack), text: template(long, Form::Slack), html: None };
+    let texts =
+        Texts { subject: Some(template(long, Form::Slack)), text: Some(template(long, Form::Slack)), html: None };
     let message = tests::message(MessageKind::Exhausted);
     tests::assert_block_kit_limits(&blocks::root(&message, &tests::pages(), &texts, true));
     let posted = slack::render(&message, &tests::pages(), &texts);
@@ -65,8 +66,8 @@ fn an_own_text_is_bounded_whatever_it_writes() {
 #[test]
 fn slack_gets_the_own_text_escaped_and_keeps_the_buttons() {
     let texts = Texts {
-        subject: template("{{ .Heal.Event }} <!here>", Form::Slack),
-        text: template("{{ .CommonLabels.job }} <{{ .Heal.URL }}|story>", Form::Slack),
+        subject: Some(template("{{ .Heal.Event }} <!here>", Form::Slack)),
+        text: Some(template("{{ .CommonLabels.job }} <{{ .Heal.URL }}|story>", Form::Slack)),
         html: None,
     };
     let mut message = tests::message(MessageKind::Exhausted);
@@ -82,7 +83,7 @@ fn slack_gets_the_own_text_escaped_and_keeps_the_buttons() {
     assert_eq!((&attachment["title"], &attachment["fields"]), (&"exhausted <!here>".into(), &serde_json::json!([])));
     assert_eq!(attachment["text"], format!("&lt;!channel&gt; <{url}|story>\n<{url}|Open heal>"));
 
-    let failing = Texts { text: template("{{ .Heal.Nope }}", Form::Slack), ..Texts::default() };
+    let failing = Texts { text: Some(template("{{ .Heal.Nope }}", Form::Slack)), ..Texts::default() };
     let bot = blocks::root(&message, &tests::pages(), &failing, true).to_string();
     assert!(bot.contains("A human is needed") && bot.contains("the data has no field .Nope"), "{bot}");
     let webhook = slack::render(&message, &tests::pages(), &failing);
@@ -97,7 +98,7 @@ fn every_field_of_the_documentation_is_there() {
         {{ .Attempts }}{{ .NeedsHuman }}{{ .Final }}{{ .Subject }}{{ .Headline }}{{ .Description }}{{ .Runbook }}{{ .URL }}\
         {{ .ApprovalURL }}{{ .At }}{{ .CreatedAt }}{{ .UpdatedAt }}{{ .EndedAt }}{{ range .Facts }}{{ .Name }}{{ .Value }}\
         {{ end }}{{ range .Timeline }}{{ .At.Format \"15:04:05\" }}{{ .What }}{{ .Reason }}{{ .By }}{{ end }}{{ end }}";
-    let template = template(fields, Form::Plain).unwrap();
+    let template = template(fields, Form::Plain);
     for kind in tests::KINDS {
         template.render(&data::of(&tests::message(kind), &tests::pages())).unwrap();
     }
