@@ -15,7 +15,7 @@ pub fn line(text: &str, max: usize) -> String {
     out
 }
 
-/// Takes a text as lines of at most `max` characters together; other control characters become blanks as in [`line`].
+/// Takes a text as lines of at most `max` characters together; other control characters become blanks as in [`line()`].
 #[must_use]
 pub fn lines(text: &str, max: usize) -> String {
     let clean = |c: char| if is_unprintable(c) && !matches!(c, '\n' | '\t') { ' ' } else { c };
