@@ -175,7 +175,7 @@ impl<Text> Action<Text> {
                 Some(containers)
             }
             Self::ExecInContainer(exec) => Some(&exec.containers),
-            Self::AwxJob(_) | Self::HttpRequest(_) => None,
+            Self::AwxJob(_) | Self::HttpRequest(_) | Self::HttpJob(_) => None,
         }
     }
 

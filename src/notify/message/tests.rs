@@ -14,7 +14,7 @@ use crate::domain::pause::{PauseId, PauseRequest, PauseScope};
 use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::secret::Secret;
 
-pub(super) const KINDS: [MessageKind; 14] = [
+pub(super) const KINDS: [MessageKind; 15] = [
     MessageKind::Started,
     MessageKind::AttemptFailed,
     MessageKind::Healed,
@@ -29,6 +29,7 @@ pub(super) const KINDS: [MessageKind; 14] = [
     MessageKind::Storm,
     MessageKind::Reminder,
     MessageKind::Over,
+    MessageKind::PausedTooLong,
 ];
 
 pub(super) fn pages() -> Pages {
@@ -150,6 +151,12 @@ fn people(kind: MessageKind, rule: &str, action: String) -> (Phase, Reason) {
             let because = "the database is being moved".to_owned();
             (ended(Outcome::Cancelled), Reason::Cancelled { by: "ann".to_owned(), because })
         }
+        MessageKind::PausedTooLong => {
+            let (scope, because, by) = ("everything".to_owned(), "moving the rack".to_owned(), "ann".to_owned());
+            let (until, held) = (at(7200), Duration::from_mins(30));
+            let reason = Reason::PausedTooLong { until, scope, because, by, held, heals: 3 };
+            (Phase::Pending { due_at: until, unreachable_since: None }, reason)
+        }
         _ => {
             let rule = rule.to_owned();
             let within = seconds(120);
@@ -172,7 +179,11 @@ pub(super) fn message(kind: MessageKind) -> Message {
         matches!(kind, MessageKind::Recovered | MessageKind::Suppressed | MessageKind::Firing | MessageKind::Resolved);
     let by_people = matches!(
         kind,
-        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled | MessageKind::Storm
+        MessageKind::ApprovalNeeded
+            | MessageKind::Expired
+            | MessageKind::Cancelled
+            | MessageKind::Storm
+            | MessageKind::PausedTooLong
     );
     if !by_others && !by_people {
         heal.steps[0].attempts_used = 1;
@@ -204,9 +215,11 @@ pub(super) fn message(kind: MessageKind) -> Message {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
-        MessageKind::ApprovalNeeded | MessageKind::Expired | MessageKind::Cancelled | MessageKind::Storm => {
-            people(kind, &heal.rule, action)
-        }
+        MessageKind::ApprovalNeeded
+        | MessageKind::Expired
+        | MessageKind::Cancelled
+        | MessageKind::Storm
+        | MessageKind::PausedTooLong => people(kind, &heal.rule, action),
         MessageKind::Resolved => {
             heal.steps.clear();
             let alert = heal.alerts[0].fingerprint;
@@ -220,6 +233,11 @@ pub(super) fn message(kind: MessageKind) -> Message {
         let alert = heal.alerts[0].fingerprint;
         heal.tell(at(43), "resolved", Reason::AlertResolved { alert }, "alertmanager");
     }
+    // A page about a pause leaves the heal held as it was.
+    let reason = match reason {
+        Reason::PausedTooLong { until, scope, because, by, .. } => Reason::Paused { until, scope, because, by },
+        reason => reason,
+    };
     (heal.phase, heal.reason) = (phase, reason);
     Message { kind, at: at(43), heal, paused: None }
 }
@@ -242,6 +260,7 @@ fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, storm: nothing new starts
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human still needed, called 2h ago
     [RESOLVED] InstanceDown ui (ui:9292 otus critical) — over, no human is needed any more
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, a pause holds repairs back
     ");
 }
 
@@ -346,8 +365,8 @@ fn a_pause_is_told_in_every_form_and_leaves_room_for_the_rest() {
     let story = Story::full(&message, &pages());
     assert_eq!(story.facts[0], Fact { name: "Paused", value: format!("{said}<rack>") });
     assert_eq!(story.facts.len(), 10, "Slack takes no more");
-    let slack = slack::render(&message, &pages());
-    let blocks = blocks::root(&message, &pages(), true).to_string();
+    let slack = slack::render(&message, &pages(), &Texts::default());
+    let blocks = blocks::root(&message, &pages(), &Texts::default(), true).to_string();
     let forms = [plain::render(&message, &pages()), html::render(&message, &pages()), slack, blocks];
     assert!(forms.iter().all(|form| form.contains(said)), "{forms:#?}");
     assert!(forms[1..].iter().all(|form| !form.contains("<rack>")), "escaped as everything else");

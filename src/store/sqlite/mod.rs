@@ -321,7 +321,7 @@ mod tests {
         // A deferred foreign key is looked at only by the commit itself.
         let sabotage = |session: &mut Session| {
             session.connection.pragma_update(None, "defer_foreign_keys", true)?;
-            session.execute("INSERT INTO attempt VALUES ('nobody', 0, 1, 'rule', 'target', 0)", [])?;
+            session.execute("INSERT INTO memory VALUES ('nobody', 'channel', '')", [])?;
             Ok("done")
         };
         let innocent = |session: &mut Session| Ok(session.execute("DELETE FROM heal", [])?);
@@ -329,10 +329,10 @@ mod tests {
         assert!(matches!(&sabotage, Err(StoreError::Database(text)) if text.contains("FOREIGN KEY")), "{sabotage:?}");
         // Whether it shared that transaction is up to the thread's timing; what counts is that the store goes on.
         assert!(matches!(innocent, Ok(0) | Err(StoreError::Database(_))), "{innocent:?}");
-        let attempts = |session: &mut Session| {
-            Ok(session.connection.query_row("SELECT COUNT(*) FROM attempt", [], |row| row.get::<_, i64>(0))?)
+        let memories = |session: &mut Session| {
+            Ok(session.connection.query_row("SELECT COUNT(*) FROM memory", [], |row| row.get::<_, i64>(0))?)
         };
-        assert_eq!(store.write(attempts).await.unwrap(), 0);
+        assert_eq!(store.write(memories).await.unwrap(), 0);
         assert_eq!(store.stats().failed_batches, 1);
         store.close().await;
     }
