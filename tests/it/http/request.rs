@@ -120,8 +120,12 @@ fn a_request_that_never_arrived_costs_no_attempt() {
     let home = home(&upstream, &rule("httpRequest: {method: POST, path: /restart}"));
     wait(upstream.stop());
     let daemon = home.start();
-    let heal = fire(&daemon, "web1", "pending");
-    eventually("it is told why", || heal["reason"].as_str().unwrap().contains("no connection"));
+    fire(&daemon, "web1", "pending");
+    let mut heal = serde_json::Value::Null;
+    eventually("it is told why", || {
+        heal = daemon.wait_for_state("pending");
+        heal["reason"].as_str().unwrap().contains("no connection")
+    });
     assert_eq!(heal["steps"][0]["attempts"], 0, "{heal}");
     wait(upstream.come_back());
     daemon.wait_for_state("verifying");
