@@ -215,16 +215,12 @@ pub(super) fn message(kind: MessageKind) -> Message {
             heal.steps.clear();
             (Phase::Verifying { since: at(0), deadline: None, healthy_since: None, watch: None }, Reason::NotifyOnly)
         }
-        MessageKind::ApprovalNeeded
-        | MessageKind::Expired
-        | MessageKind::Cancelled
-        | MessageKind::Storm
-        | MessageKind::PausedTooLong => people(kind, &heal.rule, action),
         MessageKind::Resolved => {
             heal.steps.clear();
             let alert = heal.alerts[0].fingerprint;
             (ended(Outcome::Recovered), Reason::AlertResolved { alert })
         }
+        _ => people(kind, &heal.rule, action),
     };
     if kind != MessageKind::Started {
         heal.tell(at(43), phase.name(), reason.clone(), "autoheal");
