@@ -88,7 +88,7 @@ fn write_config(home: &Path, awx: &str) -> Result<(), Failure> {
          awxJob: {template: Restart anywhere, limit: \"{{ $labels.instance | stripPort }}\"}\n",
     )?;
     let config = format!(
-        "ruleFiles: [rules/]\nstore: sqlite:{}/data/autoheal.db\nlimits: {{concurrent: 10000, perHour: 100000}}\n\
+        "ruleFiles: [rules/]\nstore: sqlite:{}/data/autoheal.db\nlimits: {{concurrent: 1000, perHour: 100000}}\n\
          awx: {{address: '{awx}', token: '{TOKEN}'}}\n",
         home.display()
     );
