@@ -5,16 +5,28 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::domain::{Timestamp, elapsed};
 
+/// Requests under way at once to one server. A server on two cores takes a second for a launch; more at once only queue there.
+const AT_ONCE: usize = 16;
 /// Failures in a row after which the server is left alone.
 const FAILURES: u32 = 3;
 /// For how long, at first and at most; it doubles each time it is found still gone.
 const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
-/// What is known of a server's being there.
-#[derive(Default)]
-pub(super) struct Circuit(Mutex<State>);
+/// What is known of a server's being there, and the gate before it.
+pub(super) struct Circuit {
+    state: Mutex<State>,
+    gate: Semaphore,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { state: Mutex::default(), gate: Semaphore::new(AT_ONCE) }
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -38,23 +50,24 @@ pub(super) enum Change {
 }
 
 impl Circuit {
-    /// Whether a request need not even wait for its turn.
+    /// Waits for the right to send a request. The server is asked for anew behind the gate: it may have gone while many waited
+    /// for their turn, and each of them would find that out anew.
     ///
     /// # Errors
     /// What was wrong with the server.
-    pub(super) fn check(&self, now: Timestamp) -> Result<(), String> {
+    pub(super) async fn enter(&self, now: impl Fn() -> Timestamp) -> Result<Turn<'_>, String> {
+        self.check(now())?;
+        // The gate is never closed.
+        let permit = self.gate.acquire().await.ok();
+        Ok(Turn { circuit: self, is_probe: self.ask(now())?, _permit: permit })
+    }
+
+    /// Whether a request need not even wait for its turn.
+    fn check(&self, now: Timestamp) -> Result<(), String> {
         match &self.lock().outage {
             Some(outage) if outage.is_probed || now < outage.retry_at => Err(outage.error.clone()),
             _ => Ok(()),
         }
-    }
-
-    /// Asks for the right to send a request.
-    ///
-    /// # Errors
-    /// What was wrong with the server.
-    pub(super) fn turn(&self, now: Timestamp) -> Result<Turn<'_>, String> {
-        Ok(Turn { circuit: self, is_probe: self.ask(now)? })
     }
 
     /// Asks whether the server may be asked; answers whether this is the one request that finds out.
@@ -116,7 +129,7 @@ impl Circuit {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,6 +137,7 @@ impl Circuit {
 pub(super) struct Turn<'c> {
     circuit: &'c Circuit,
     is_probe: bool,
+    _permit: Option<SemaphorePermit<'c>>,
 }
 
 impl Turn<'_> {
@@ -143,6 +157,8 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -179,5 +195,18 @@ mod tests {
         assert_eq!((circuit.check(at(89)), circuit.ask(at(89))), (Err("slow down".into()), Err("slow down".into())));
         assert_eq!(circuit.ask(at(90)), Ok(true));
         assert_eq!(circuit.answered(), Some(Change::Closed));
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_at_the_gate_hears_what_happened_meanwhile() {
+        let circuit = Circuit::default();
+        let inside = futures_util::future::join_all((0..AT_ONCE).map(|_| circuit.enter(|| at(0)))).await;
+        let late = circuit.enter(|| at(0));
+        tokio::pin!(late);
+        assert!(late.as_mut().now_or_never().is_none(), "the gate is full");
+        circuit.failed("hangs", true, at(0));
+        drop(inside);
+        assert_eq!(late.await.err(), Some("hangs".to_owned()));
+        assert!(circuit.enter(|| at(5)).await.is_ok_and(|turn| turn.is_probe), "one finds out");
     }
 }

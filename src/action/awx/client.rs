@@ -9,7 +9,6 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use super::fault::{Fault, Kind};
 use super::settings::{AwxAuth, AwxServer, AwxServerError, AwxTimes};
@@ -21,8 +20,6 @@ use crate::secret::Secret;
 use crate::telemetry::Metrics;
 use crate::tls::inline_authorities;
 
-/// Requests under way at once to one server. A server on two cores takes a second for a launch; more at once only queue there.
-const AT_ONCE: usize = 16;
 /// Bytes of an answer that are read.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 /// Tries of a read that was answered 401 or 403: gateways are known to say so under load.
@@ -33,7 +30,6 @@ pub(super) struct Client {
     server: AwxServer,
     place: String,
     http: reqwest::Client,
-    gate: Semaphore,
     circuit: Circuit,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -80,8 +76,7 @@ impl Client {
         let http = builder.build().map_err(|error| tls(error.into()))?;
         let place = format!("{} ({})", server.name, server.root);
         metrics.set_service(&service(&server.name), None, clock.now());
-        let gate = Semaphore::new(AT_ONCE);
-        Ok(Self { server: server.clone(), place, http, gate, circuit: Circuit::default(), clock, metrics })
+        Ok(Self { server: server.clone(), place, http, circuit: Circuit::default(), clock, metrics })
     }
 
     /// The server's settings.
@@ -135,8 +130,7 @@ impl Client {
         until: Timestamp,
     ) -> Result<Vec<u8>, Fault> {
         let fault = |kind| self.fault(doing, kind);
-        self.circuit.check(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
-        let _permit = self.gate.acquire().await.ok();
+        let _turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let limit = self.times().request.min(elapsed(self.now(), until));
         let mut url = self.server.root.join(path);
         url.query_pairs_mut().extend_pairs(query);
@@ -193,12 +187,7 @@ impl Client {
         until: Timestamp,
     ) -> Result<Answer, Fault> {
         let fault = |kind| self.fault(doing, kind);
-        let left_alone = |said| fault(Kind::LeftAlone(said));
-        self.circuit.check(self.now()).map_err(left_alone)?;
-        // The gate is never closed. Asked anew behind it: the server may have gone while many waited for their turn, and each
-        // of them would find that out anew.
-        let _permit = self.gate.acquire().await.ok();
-        let turn = self.circuit.turn(self.now()).map_err(left_alone)?;
+        let turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let sending = async {
             let limit = limit.min(elapsed(self.now(), until));
             if limit.is_zero() {

@@ -9,7 +9,6 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use super::fault::{Fault, Kind};
 use super::settings::{HttpAuth, HttpServer, HttpServerError, HttpTimes};
@@ -22,8 +21,6 @@ use crate::domain::{Timestamp, elapsed};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
-/// Requests under way at once to one server.
-const AT_ONCE: usize = 16;
 /// Bytes of an answer that are read; the rest is not asked for.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Pauses before a request that was answered 401 or 403 is sent again: gateways are known to say so under load, and nothing
@@ -44,7 +41,6 @@ pub(super) struct Client {
     headers: HeaderMap,
     secrets: Vec<Secret>,
     http: reqwest::Client,
-    gate: Semaphore,
     circuit: Circuit,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -159,7 +155,6 @@ impl Client {
             headers: headers(server)?,
             secrets: secrets(server),
             http,
-            gate: Semaphore::new(AT_ONCE),
             circuit: Circuit::default(),
             clock,
             metrics,
@@ -201,10 +196,8 @@ impl Client {
 
     async fn send_once(&self, sending: &Sending, until: Timestamp) -> Result<Answer, Fault> {
         let fault = |kind| Fault { place: self.place(), doing: sending.doing.clone(), kind };
-        let turn = self.circuit.turn(self.now()).map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let asked = async {
-            // The gate is never closed.
-            let _permit = self.gate.acquire().await.ok();
             let limit = self.times.request.min(elapsed(self.now(), until));
             if limit.is_zero() {
                 return Err(Kind::NoTime);
