@@ -44,6 +44,8 @@ struct Followed {
     is_workflow: bool,
     due: Timestamp,
     pause: Duration,
+    /// Somebody asked for a look that has not begun yet: one that is under way may have been answered before what he knows of.
+    is_asked_for: bool,
     seen: watch::Sender<Option<Seen>>,
 }
 
@@ -63,7 +65,8 @@ impl Poller {
     pub(super) fn watch(&self, id: u64, is_workflow: bool) -> Watch<'_> {
         let pause = FIRST.min(self.client.times().longest_poll);
         let (sender, seen) = watch::channel(None);
-        let followed = Followed { is_workflow, due: self.client.now() + pause, pause, seen: sender };
+        let followed =
+            Followed { is_workflow, due: self.client.now() + pause, pause, is_asked_for: false, seen: sender };
         self.lock().insert(id, followed);
         self.changed.notify_one();
         Watch { poller: self, id, seen }
@@ -73,7 +76,7 @@ impl Poller {
     pub(super) fn hint(&self) {
         let now = self.client.now();
         for job in self.lock().values_mut() {
-            job.due = now;
+            (job.due, job.is_asked_for) = (now, true);
         }
         self.changed.notify_one();
     }
@@ -81,7 +84,7 @@ impl Poller {
     /// A job was asked to stop: look at it now, and often again until it has.
     pub(super) fn hurry(&self, id: u64) {
         if let Some(job) = self.lock().get_mut(&id) {
-            job.due = self.client.now();
+            (job.due, job.is_asked_for) = (self.client.now(), true);
             job.pause = FIRST.min(self.client.times().longest_poll);
         }
         self.changed.notify_one();
@@ -104,9 +107,12 @@ impl Poller {
         let now = self.client.now();
         let due: Vec<(u64, bool)> = self
             .lock()
-            .iter()
+            .iter_mut()
             .filter(|(_, job)| job.due <= now + TOGETHER.min(job.pause / 4))
-            .map(|(id, job)| (*id, job.is_workflow))
+            .map(|(id, job)| {
+                job.is_asked_for = false;
+                (*id, job.is_workflow)
+            })
             .collect();
         for batch in due.chunks(BATCH) {
             let rows = self.ask(batch).await;
@@ -162,10 +168,11 @@ impl Poller {
         }
     }
 
-    /// Puts a job's next look off, each time further. Jobs launched together drift apart a little.
+    /// Puts a job's next look off, each time further, unless somebody asked for it meanwhile. Jobs launched together drift
+    /// apart a little.
     fn space(&self, id: u64) {
         let now = self.client.now();
-        if let Some(job) = self.lock().get_mut(&id) {
+        if let Some(job) = self.lock().get_mut(&id).filter(|job| !job.is_asked_for) {
             let jitter = 90 + u32::try_from(id.wrapping_mul(7_919) % 21).unwrap_or(10);
             job.due = now + job.pause * jitter / 100;
             job.pause = (job.pause * 3 / 2).min(self.client.times().longest_poll);

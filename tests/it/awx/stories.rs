@@ -278,7 +278,13 @@ fn awx_may_say_that_jobs_have_changed_when_it_shows_the_token() {
     });
     let daemon = daemon.with_token("boss");
     assert_eq!(daemon.heals()[0]["state"], "acting");
+    // What it says while an older look waits for its answer is not forgotten over that answer.
+    let before = looks();
+    scene.awx.world().pace.answer = Duration::from_secs(1);
+    assert_eq!(hook(daemon.request("POST", "/hooks/awx")), 202);
+    eventually("a look is under way", || looks() > before);
     scene.awx.world().finish(2);
+    scene.awx.world().pace.answer = Duration::ZERO;
     assert_eq!(hook(daemon.request("POST", "/hooks/awx")), 202);
     daemon.wait_for_state("verifying");
 }
