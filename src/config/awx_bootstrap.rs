@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value, json};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::load::{LoadOptions, read_secrets};
 use super::names::Names;
+use super::patterns::Patterns;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::{Kind, Node};
 use super::{documents, suggest};
@@ -118,7 +119,13 @@ pub fn read_awx_bootstrap(
             None
         }
         Some(Ok((file, root))) => {
-            let reader = Reader { file: &file, secrets: secrets.as_ref(), problems: &problems, sources: &sources };
+            let reader = Reader {
+                file: &file,
+                secrets: secrets.as_ref(),
+                problems: &problems,
+                sources: &sources,
+                patterns: Patterns::default(),
+            };
             reader.mapping(&root, &FILE).and_then(|top| read(&reader, &top, servers))
         }
     };

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 /// A file's text, kept to draw problems in it.
-#[derive(PartialEq, Eq)]
 pub struct SourceFile {
     /// Where it was read.
     path: PathBuf,
@@ -18,16 +17,21 @@ pub struct SourceFile {
     text: String,
     /// Where lines begin. Thousands of problems in a large file each ask for one.
     lines: Vec<usize>,
-    /// Values written out where a secret belongs; drawn as stars.
-    masked: Vec<Range<usize>>,
+    /// Finds values written out where a secret belongs; drawn as stars.
+    find_secrets: FindSecrets,
+    /// What it found, once something is drawn: that is seldom, and looking takes time.
+    masked: OnceLock<Vec<Range<usize>>>,
 }
 
+/// Tells which bytes of a text must never be shown.
+pub type FindSecrets = fn(&str) -> Vec<Range<usize>>;
+
 impl SourceFile {
-    /// A file whose `masked` byte ranges are never drawn.
+    /// A file of which what `find_secrets` finds is never drawn.
     #[must_use]
-    pub fn new(path: PathBuf, name: String, text: String, masked: Vec<Range<usize>>) -> Self {
+    pub fn new(path: PathBuf, name: String, text: String, find_secrets: FindSecrets) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { path, name, text, lines, masked }
+        Self { path, name, text, lines, find_secrets, masked: OnceLock::new() }
     }
 
     /// The text as read.
@@ -61,13 +65,21 @@ impl SourceFile {
         let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
         let end = self.text[offset..].find('\n').map_or(self.text.len(), |newline| offset + newline);
         let mut line = self.text[start..end].to_owned();
-        for hidden in &self.masked {
+        for hidden in self.masked.get_or_init(|| (self.find_secrets)(&self.text)) {
             let (from, to) = (hidden.start.clamp(start, end), hidden.end.clamp(start, end));
             line.replace_range(from - start..to - start, &"*".repeat(to - from));
         }
         (start, line)
     }
 }
+
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.name, &self.text) == (&other.path, &other.name, &other.text)
+    }
+}
+
+impl Eq for SourceFile {}
 
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,6 +221,11 @@ impl Diagnostics {
     /// Adds a problem.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// Adds others.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// Whether there is an error among them.

@@ -17,10 +17,15 @@ pub(super) type Named = (PathBuf, String);
 
 /// Reads files; answers in their order.
 pub(super) fn read_all(files: Vec<Named>) -> Vec<Result<Document, Diagnostic>> {
+    each(files, read)
+}
+
+/// Does something with each file; answers in their order.
+pub(super) fn each<T: Send>(files: Vec<Named>, with: impl Fn(Named) -> T + Sync) -> Vec<T> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let readers = processors.min(files.len());
     if readers < 2 {
-        return files.into_iter().map(read).collect();
+        return files.into_iter().map(with).collect();
     }
     let waiting = Mutex::new(files.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
@@ -29,8 +34,8 @@ pub(super) fn read_all(files: Vec<Named>) -> Vec<Result<Document, Diagnostic>> {
             // The lock is let go before the work begins.
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((position, file)) = next else { return };
-            let document = read(file);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((position, document));
+            let result = with(file);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((position, result));
         }
     };
     thread::scope(|scope| {
@@ -40,10 +45,11 @@ pub(super) fn read_all(files: Vec<Named>) -> Vec<Result<Document, Diagnostic>> {
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(position, _)| *position);
-    done.into_iter().map(|(_, document)| document).collect()
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
-fn read((path, name): Named) -> Result<Document, Diagnostic> {
+/// Reads one file.
+pub(super) fn read((path, name): Named) -> Result<Document, Diagnostic> {
     let text = files::read(&path).map_err(|error| Diagnostic::error(format!("{name} cannot be read: {error}")))?;
     yaml::read(path, name, text)
 }

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
-use super::documents::{self, Document};
+use super::documents::{self, Document, Named};
 use super::lint::{self, Findings, Linted, LintedRoute};
-use super::names::Names;
-use super::reader::{Reader, Schema};
+use super::patterns::Patterns;
+use super::reader::Reader;
+use super::rule_files::{self, AllRules, RuleFile};
 use super::rules::Surroundings;
 use super::sections::{self, RulePath, Sections};
 use super::sources::Sources;
-use super::yaml::{self, Kind, Node};
+use super::yaml::{self, Node};
 use super::{Config, WebFile, docker, files, receivers, routes, rules, web, web_file};
 use crate::domain::route::Routes;
 use crate::domain::rule::{HealRule, RuleSet};
@@ -25,8 +26,6 @@ const DEFAULT_CONFIG_FILE: &str = "autoheal.yml";
 const DEFAULT_RULES: &str = "rules/";
 const DEFAULT_STORE: &str = "sqlite:data/autoheal.db";
 const DEFAULT_SECRETS_FILE: &str = "/run/autoheal/secrets";
-
-const RULE_FILE: Schema = Schema { what: "a file of rules", keys: &["rules"], unsupported: &[], strict: false };
 
 /// What the command line and the environment say about loading.
 #[derive(Debug, Clone, Default)]
@@ -142,7 +141,7 @@ impl Loader<'_> {
             }
         }
         Some(Config {
-            rules: RuleSet::new(rules),
+            rules: RuleSet::new(rules.rules),
             store: store?,
             docker_hosts: sections.hosts,
             awx_servers: sections.awx.into_servers(),
@@ -157,7 +156,7 @@ impl Loader<'_> {
             history: sections.history,
             alertmanager: sections.alertmanager,
             prometheus: sections.prometheus,
-            has_ancestors_rules: sections.is_ancestors.get(),
+            has_ancestors_rules: rules.has_ancestors_rules,
         })
     }
 
@@ -177,7 +176,13 @@ impl Loader<'_> {
     }
 
     fn reader<'r>(&'r self, file: &'r Arc<SourceFile>) -> Reader<'r> {
-        Reader { file, secrets: self.secrets.as_ref(), problems: self.problems, sources: self.sources }
+        Reader {
+            file,
+            secrets: self.secrets.as_ref(),
+            problems: self.problems,
+            sources: self.sources,
+            patterns: Patterns::default(),
+        }
     }
 
     fn config_paths(&self) -> Vec<PathBuf> {
@@ -229,11 +234,10 @@ impl Loader<'_> {
         default_receivers: &[String],
         routes: &Arc<Routes>,
         incomplete: bool,
-    ) -> Vec<HealRule> {
-        let documents = self.read_all(self.rule_paths(sections, incomplete));
+    ) -> AllRules {
+        let paths = self.rule_paths(sections, incomplete);
         let around = Surroundings {
             hosts: &sections.host_names,
-            is_ancestors: &sections.is_ancestors,
             awx: &sections.awx,
             http: &sections.http,
             receivers: &sections.receiver_names,
@@ -243,42 +247,46 @@ impl Loader<'_> {
             throttling: sections.throttling,
             has_prometheus: sections.has_prometheus,
         };
-        let mut names = Names::new("rule");
-        let mut loaded = Vec::new();
-        let mut nodes: Vec<(&Arc<SourceFile>, &Node)> = Vec::new();
+        let mut all = AllRules::new();
         for (file, node) in &sections.rules {
-            nodes.extend(rules::nodes(node).map(|node| (*file, node)));
-            loaded.extend(rules::read(&self.reader(file), node, &around, &mut names));
+            all.add(file, rules::read(&self.reader(file), node, &around), self.problems);
         }
-        for (file, root) in &documents {
-            let reader = self.reader(file);
-            if matches!(root.kind, Kind::Nothing) {
-                reader.warning(&root.span, "this file has no rules", "expected `rules:`");
-            } else if let Some(top) = reader.mapping(root, &RULE_FILE)
-                && let Some(node) = top.get("rules")
-            {
-                nodes.extend(rules::nodes(node).map(|node| (file, node)));
-                loaded.extend(rules::read(&reader, node, &around, &mut names));
+        let mut documents = Vec::new();
+        for read in rule_files::read(self.named(paths), self.secrets.as_ref(), &around, self.options.lint) {
+            match read {
+                Ok(RuleFile { file, list, problems, sources, document }) => {
+                    self.problems.borrow_mut().extend(problems);
+                    self.sources.borrow_mut().extend(sources);
+                    all.add(&file, list, self.problems);
+                    documents.extend(document);
+                }
+                Err(problem) => self.push(problem),
             }
         }
-        if names.is_empty() && !self.problems.borrow().has_errors() {
+        if all.is_empty() && !self.problems.borrow().has_errors() {
             self.push(Diagnostic::warning("there are no rules: alerts are taken in and nothing is done about them"));
         }
         if self.options.lint {
-            let findings = Findings(self.problems);
-            lint::secrets(&documents, &findings);
-            // Without errors every node has become one rule.
-            if loaded.len() == nodes.len() && !self.problems.borrow().has_errors() {
-                let linted = loaded.iter().zip(nodes).map(|(rule, (file, node))| Linted { rule, node, file });
-                lint::rules(&linted.collect::<Vec<_>>(), &findings);
-                let written =
-                    sections.routes.iter().flat_map(|(file, node)| rules::nodes(node).map(|node| (*file, node)));
-                let linted = routes.all().iter().zip(written);
-                let linted: Vec<_> = linted.map(|(route, (file, node))| LintedRoute { route, node, file }).collect();
-                lint::routes(&linted, loaded.iter().any(|rule| rule.routes.is_some()), &findings);
-            }
+            self.lint(sections, &documents, &all.rules, routes);
         }
-        loaded
+        all
+    }
+
+    fn lint(&self, sections: &Sections<'_>, documents: &[Document], loaded: &[HealRule], routes: &Routes) {
+        let findings = Findings(self.problems);
+        lint::secrets(documents, &findings);
+        let of_files = documents.iter().filter_map(|(file, root)| Some((file, rule_files::list_in(root)?)));
+        let lists = sections.rules.iter().copied().chain(of_files);
+        let nodes: Vec<_> = lists.flat_map(|(file, list)| rules::nodes(list).map(move |node| (file, node))).collect();
+        // Without errors every node has become one rule.
+        if loaded.len() == nodes.len() && !self.problems.borrow().has_errors() {
+            let linted = loaded.iter().zip(nodes).map(|(rule, (file, node))| Linted { rule, node, file });
+            lint::rules(&linted.collect::<Vec<_>>(), &findings);
+            let written = sections.routes.iter().flat_map(|(file, node)| rules::nodes(node).map(|node| (*file, node)));
+            let linted = routes.all().iter().zip(written);
+            let linted: Vec<_> = linted.map(|(route, (file, node))| LintedRoute { route, node, file }).collect();
+            lint::routes(&linted, loaded.iter().any(|rule| rule.routes.is_some()), &findings);
+        }
     }
 
     /// Every file of rules once, however often it is named.
@@ -331,13 +339,18 @@ impl Loader<'_> {
         }
     }
 
-    fn read_all(&self, paths: Vec<PathBuf>) -> Vec<Document> {
+    /// Notes paths that are about to be read, and says what people call them.
+    fn named(&self, paths: Vec<PathBuf>) -> Vec<Named> {
         let named = |path: PathBuf| {
             self.note(&path);
             let name = self.name(&path);
             (path, name)
         };
-        let read = documents::read_all(paths.into_iter().map(named).collect());
+        paths.into_iter().map(named).collect()
+    }
+
+    fn read_all(&self, paths: Vec<PathBuf>) -> Vec<Document> {
+        let read = documents::read_all(self.named(paths));
         read.into_iter().filter_map(|document| document.map_err(|problem| self.push(problem)).ok()).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Configuration: files to checked values. Reads everything, collects every problem with its place, and hands out
 //! parts; nothing below `app` sees a whole [`Config`].
 //!
-//! The way of a file: `files` says which ones are read, `documents` reads them side by side, `yaml` turns each into values that know their `places`,
+//! The way of a file: `files` says which ones are read, `documents` reads them side by side (`rule_files` checks their rules so, too), `parse` turns each into `yaml` values that know their places,
 //! `sections` puts the sections of all configuration files together, and one module per section (`docker`, `receivers`,
 //! `rules` with `steps` and `verify`, `endpoint`, `time_intervals`, `web`, and `web_file` for the file beside them) checks them through the `reader`, which writes every misfit down and goes on.
 
@@ -22,12 +22,14 @@ mod http_servers;
 mod lint;
 mod load;
 mod names;
-mod places;
+mod parse;
+mod patterns;
 mod precautions;
 mod reader;
 mod receivers;
 mod reference;
 mod routes;
+mod rule_files;
 mod rule_tests;
 mod rules;
 mod scalars;
@@ -64,7 +66,7 @@ use crate::verify::Endpoint;
 
 pub use self::ancestor::DIFFERENCES;
 pub use self::awx_bootstrap::read_awx_bootstrap;
-pub use self::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
+pub use self::diagnostic::{Diagnostic, Diagnostics, FindSecrets, Place, Severity, SourceFile};
 pub use self::load::{LoadOptions, sort_paths};
 pub use self::rule_tests::{
     ActionEnd, Expectation, Happening, HealChoice, RuleTest, RuleTests, TestAlert, TestEvent, Testimony, Wanted,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostic::Place;
+use super::diagnostic::{Diagnostic, Place};
 use super::reader::Reader;
 use super::suggest;
 use super::yaml::Node;
@@ -47,14 +47,22 @@ impl Names {
     /// Takes a name from a file; refuses an empty one and one that is taken.
     pub fn claim(&mut self, reader: &Reader<'_>, node: &Node) -> Option<String> {
         let name = reader.word(node, &format!("the name of a {}", self.kind))?;
-        if let Some(first) = self.given.get(name) {
-            let message = format!("two {}s are named `{name}`", self.kind);
-            let help = first.as_ref().map(|place| format!("the first one is at {place}"));
-            reader.error_with_help(&node.span, message, "this name is taken", help);
-            return None;
-        }
-        self.given.insert(name.to_owned(), Some(reader.place(&node.span)));
+        self.take(name, reader.place(&node.span)).map_err(|problem| reader.push(problem)).ok()?;
         Some(name.to_owned())
+    }
+
+    /// Takes a name that stands at `place`.
+    ///
+    /// # Errors
+    /// It is taken already.
+    pub fn take(&mut self, name: &str, place: Place) -> Result<(), Diagnostic> {
+        if let Some(first) = self.given.get(name) {
+            let help = first.as_ref().map(|place| format!("the first one is at {place}"));
+            let error = Diagnostic::error(format!("two {}s are named `{name}`", self.kind));
+            return Err(Diagnostic { place: Some(place), label: "this name is taken".to_owned(), help, ..error });
+        }
+        self.given.insert(name.to_owned(), Some(place));
+        Ok(())
     }
 
     /// A list of names that all must have been given.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
+use super::patterns::Patterns;
 use super::sources::Sources;
 use super::suggest;
 use super::yaml::{Kind, Node};
@@ -66,6 +67,8 @@ pub(super) struct Reader<'a> {
     pub problems: &'a RefCell<Diagnostics>,
     /// Where files named by values are noted.
     pub sources: &'a RefCell<Sources>,
+    /// The patterns in it.
+    pub patterns: Patterns,
 }
 
 impl Reader<'_> {

@@ -1,6 +1,6 @@
 //! `rules:` — heal rules, checked and compiled.
 
-use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,8 +91,6 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 pub(super) struct Surroundings<'a> {
     /// Docker hosts.
     pub hosts: &'a Names,
-    /// Set when a rule is written as for the ancestor.
-    pub is_ancestors: &'a Cell<bool>,
     /// AWX servers.
     pub awx: &'a AwxSection,
     /// Servers that actions speak to by HTTP.
@@ -111,10 +109,25 @@ pub(super) struct Surroundings<'a> {
     pub has_prometheus: bool,
 }
 
+/// What a list of rules comes to.
+#[derive(Default)]
+pub(super) struct RuleList {
+    /// Those that are right.
+    pub rules: Vec<HealRule>,
+    /// The names of all that have one, and where they stand. They must be unique over all files.
+    pub names: Vec<(String, Range<usize>)>,
+    /// Whether a rule is written as for the ancestor.
+    pub has_ancestors_rules: bool,
+}
+
 /// Reads a list of rules.
-pub(super) fn read(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names: &mut Names) -> Vec<HealRule> {
-    let rules = reader.list(node, "rules").iter();
-    rules.filter_map(|rule| read_rule(reader, rule, around, names)).collect()
+pub(super) fn read(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>) -> RuleList {
+    let mut list = RuleList::default();
+    for node in reader.list(node, "rules") {
+        let rule = read_rule(reader, node, around, &mut list);
+        list.rules.extend(rule);
+    }
+    list
 }
 
 /// The rules of a list as written.
@@ -123,17 +136,15 @@ pub(super) fn nodes(list: &Node) -> impl Iterator<Item = &Node> {
     items.iter()
 }
 
-fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, names: &mut Names) -> Option<HealRule> {
+fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, list: &mut RuleList) -> Option<HealRule> {
     let before = reader.problem_count();
     let rule = reader.mapping(node, &RULE)?;
     let selector = read_selector(reader, &rule);
     // A mistyped key or pattern may be the very part that seems to be missing.
     let is_whole = reader.problem_count() == before;
-    if ancestor::MARKS.iter().any(|key| rule.key_span(key).is_some()) {
-        around.is_ancestors.set(true);
-    }
+    list.has_ancestors_rules |= ancestor::MARKS.iter().any(|key| rule.key_span(key).is_some());
     check_type(reader, &rule);
-    let metadata = read_metadata(reader, &rule, names);
+    let metadata = read_metadata(reader, &rule, &mut list.names);
     let continue_matching = rule.get("continue").and_then(|node| reader.boolean(node)).unwrap_or(true);
     let mode = rule.get("mode").and_then(|node| read_mode(reader, node)).unwrap_or_default();
     let mut policy = precautions::read(reader, &rule, mode);
@@ -195,7 +206,7 @@ struct Metadata {
     runbook: Option<Template>,
 }
 
-fn read_metadata(reader: &Reader<'_>, rule: &Mapping<'_>, names: &mut Names) -> Option<Metadata> {
+fn read_metadata(reader: &Reader<'_>, rule: &Mapping<'_>, names: &mut Vec<(String, Range<usize>)>) -> Option<Metadata> {
     let metadata = reader.require(rule, "metadata", RULE.what)?;
     let metadata = reader.mapping(metadata, &METADATA)?;
     // What Kubernetes keeps beside a name; the ancestor reads it, and only two of its own keys ever mattered.
@@ -208,10 +219,12 @@ fn read_metadata(reader: &Reader<'_>, rule: &Mapping<'_>, names: &mut Names) -> 
             );
         }
     }
-    let name = reader.require(&metadata, "name", METADATA.what).and_then(|node| names.claim(reader, node));
+    let node = reader.require(&metadata, "name", METADATA.what);
+    let name = node.and_then(|node| Some((reader.word(node, "the name of a rule")?.to_owned(), node.span.clone())));
+    names.extend(name.clone());
     let description = metadata.get("description").and_then(|node| reader.plain(node)).unwrap_or_default();
     let runbook = metadata.get("runbook").and_then(|node| template(reader, node));
-    Some(Metadata { name: name?, description: description.to_owned(), runbook })
+    Some(Metadata { name: name?.0, description: description.to_owned(), runbook })
 }
 
 fn read_mode(reader: &Reader<'_>, node: &Node) -> Option<Mode> {
@@ -260,7 +273,7 @@ fn read_patterns(reader: &Reader<'_>, node: &Node, key: &str) -> Vec<(String, Re
 
 /// A regular expression that may match anywhere.
 pub(super) fn read_pattern(reader: &Reader<'_>, node: &Node) -> Option<Regex> {
-    match Regex::search(reader.plain(node)?) {
+    match reader.patterns.search(reader.plain(node)?) {
         Ok(pattern) => Some(pattern),
         Err(error) => {
             let place = error.offset.map_or_else(|| node.span.clone(), |offset| reader.within(node, offset, 1));
@@ -273,7 +286,7 @@ pub(super) fn read_pattern(reader: &Reader<'_>, node: &Node) -> Option<Regex> {
 /// An entry may hold several matchers, as it may in Alertmanager's own configuration.
 pub(super) fn read_matchers(reader: &Reader<'_>, node: &Node) -> Vec<Matcher> {
     let Some(text) = reader.plain(node) else { return Vec::new() };
-    let (message, offset) = match Matcher::parse_list(text) {
+    let (message, offset) = match reader.patterns.matchers(text) {
         Ok(matchers) if !matchers.is_empty() => return matchers,
         Ok(_) => ("it is empty".to_owned(), 0),
         Err(error) => (error.message, error.offset),

@@ -1,6 +1,5 @@
 //! The sections of all configuration files put together: later scalars win, hosts, receivers and rules add up.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,8 +100,6 @@ pub(super) struct Sections<'n> {
     pub prometheus: Option<Endpoint>,
     /// Whether a file has the key, be it with errors.
     pub has_prometheus: bool,
-    /// Whether a rule is written as for the ancestor, known once the rules are read.
-    pub is_ancestors: Cell<bool>,
     /// Read once all hosts and receivers are known.
     pub rules: Vec<(&'n Arc<SourceFile>, &'n Node)>,
 }
@@ -134,7 +131,6 @@ impl<'n> Sections<'n> {
             alertmanager: None,
             prometheus: None,
             has_prometheus: false,
-            is_ancestors: Cell::new(false),
             rules: Vec::new(),
         }
     }

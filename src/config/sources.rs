@@ -15,6 +15,13 @@ impl Sources {
         self.0.entry(path).or_insert_with_key(|path| Stamp::of(path));
     }
 
+    /// Adds what was noted elsewhere; here, too, the first look counts.
+    pub(super) fn extend(&mut self, others: Self) {
+        for (path, stamp) in others.0 {
+            self.0.entry(path).or_insert(stamp);
+        }
+    }
+
     /// The same paths as they look now. Blocks for as long as the file system does.
     #[must_use]
     pub fn look_again(&self) -> Self {

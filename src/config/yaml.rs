@@ -1,17 +1,14 @@
-//! YAML files as values that know their places. `serde_yaml` says what a value is, [`super::places`] where it stands.
+//! YAML files as values that know their places, read by [`super::parse`], and what in them must not be shown.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
-
 use super::diagnostic::{Diagnostic, Place, Severity, SourceFile};
-use super::places::{self, Shape, Spot};
+use super::parse::{self, SyntaxError};
 
 /// A value and where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub span: Range<usize>,
     /// A scalar's text as written: `1.10` stays `1.10` where a text is wanted.
@@ -20,7 +17,7 @@ pub(super) struct Node {
 }
 
 /// What a [`Node`] is, after YAML 1.2: `yes` and `on` are texts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Kind {
     Nothing,
     Bool(bool),
@@ -32,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// A key and its value. A mapping keeps repeated keys, so that they can be reported with everything else.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub key: String,
     pub key_span: Range<usize>,
@@ -76,17 +73,15 @@ pub(super) fn read(path: PathBuf, name: String, mut text: String) -> Result<(Arc
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    match parse(&text) {
+    let parsed = parse::parse(&text);
+    let file = Arc::new(SourceFile::new(path, name, text, secrets_in));
+    match parsed {
         Ok(root) => {
-            let mut masked = Vec::new();
-            literal_secrets(&text, &root, false, &mut masked);
-            Ok((Arc::new(SourceFile::new(path, name, text, masked)), root))
+            let nothing = || Node { span: 0..0, written: String::new(), kind: Kind::Nothing };
+            Ok((file, root.unwrap_or_else(nothing)))
         }
-        Err((message, offset)) => {
-            // Without values nobody can tell where a secret ends, so every line that seems to hold one is drawn as stars.
-            let masked = lines_with_secrets(&text);
-            let span = offset..offset + text[offset..].chars().next().map_or(0, char::len_utf8);
-            let file = Arc::new(SourceFile::new(path, name, text, masked));
+        Err(SyntaxError { message, offset }) => {
+            let span = offset..offset + file.text()[offset..].chars().next().map_or(0, char::len_utf8);
             Err(Diagnostic {
                 severity: Severity::Error,
                 code: None,
@@ -99,122 +94,16 @@ pub(super) fn read(path: PathBuf, name: String, mut text: String) -> Result<(Arc
     }
 }
 
-fn parse(text: &str) -> Result<Node, (String, usize)> {
-    let Some(spots) = places::find(text).map_err(|error| (error.message, error.offset))? else {
-        return Ok(Node { span: 0..0, written: String::new(), kind: Kind::Nothing });
-    };
-    Located(&spots).deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
-        let offset = error.location().map_or(0, |location| location.index());
-        // The library counts bytes, but may point behind the last line.
-        let offset = (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-        // The place is drawn, so the path before the message and the line behind it only repeat it.
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        (message.rsplit_once(": ").map_or(message, |(_, message)| message).to_owned(), offset)
-    })
-}
-
-/// Reads a value that stands at a known place.
-struct Located<'s>(&'s Spot);
-
-impl Located<'_> {
-    fn scalar(&self, kind: Kind) -> Node {
-        let written = match &self.0.shape {
-            Shape::Scalar(written) => written.clone(),
-            Shape::List(_) | Shape::Map(_) => String::new(),
-        };
-        Node { span: self.0.span.clone(), written, kind }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Located<'_> {
-    type Value = Node;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-/// Both parsers disagree about a text. Neither is trusted then.
-fn ambiguous<E: Error>() -> E {
-    E::custom("this can be read in two ways; write it more plainly")
-}
-
-impl<'de> Visitor<'de> for Located<'_> {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Nothing))
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Node, E> {
-        self.visit_unit()
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Bool(value)))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Integer(value)))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        // Whole numbers beyond i64 are out of every range we know; the largest one will be refused just as well.
-        Ok(self.scalar(Kind::Integer(i64::try_from(value).unwrap_or(i64::MAX))))
-    }
-
-    fn visit_i128<E: Error>(self, value: i128) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Integer(if value < 0 { i64::MIN } else { i64::MAX })))
-    }
-
-    fn visit_u128<E: Error>(self, _: u128) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Integer(i64::MAX)))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Float(value)))
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Node, E> {
-        Ok(self.scalar(Kind::Text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let Shape::List(spots) = &self.0.shape else { return Err(ambiguous()) };
-        let mut items = Vec::with_capacity(spots.len());
-        for spot in spots {
-            items.push(list.next_element_seed(Located(spot))?.ok_or_else(ambiguous)?);
+/// Where secrets stand in a text.
+fn secrets_in(text: &str) -> Vec<Range<usize>> {
+    match parse::parse(text) {
+        Ok(root) => {
+            let mut found = Vec::new();
+            root.iter().for_each(|root| literal_secrets(text, root, false, &mut found));
+            found
         }
-        match list.next_element::<serde::de::IgnoredAny>()? {
-            None => Ok(Node { span: self.0.span.clone(), written: String::new(), kind: Kind::List(items) }),
-            Some(_) => Err(ambiguous()),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let Shape::Map(spots) = &self.0.shape else { return Err(ambiguous()) };
-        let mut entries = Vec::with_capacity(spots.len());
-        for (key_spot, value_spot) in spots {
-            let key = map.next_key_seed(Located(key_spot))?.ok_or_else(ambiguous)?;
-            if matches!(key.kind, Kind::List(_) | Kind::Map(_)) {
-                return Err(A::Error::custom("a key must be a text"));
-            }
-            let value = map.next_value_seed(Located(value_spot))?;
-            entries.push(Entry { key: key.written, key_span: key.span, value });
-        }
-        match map.next_key::<serde::de::IgnoredAny>()? {
-            None => Ok(Node { span: self.0.span.clone(), written: String::new(), kind: Kind::Map(entries) }),
-            Some(_) => Err(ambiguous()),
-        }
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
-        Err(A::Error::custom("tags such as `!name` mean nothing here"))
+        // Without values nobody can tell where a secret ends, so every line that seems to hold one is drawn as stars.
+        Err(_) => lines_with_secrets(text),
     }
 }
 

@@ -9,6 +9,7 @@ mod literals;
 mod translate;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub(super) use literals::Needs;
 use translate::Translation;
@@ -40,7 +41,8 @@ pub struct Regex {
 enum Program {
     Contains(String),
     Equals(String),
-    Automaton(::regex::Regex),
+    /// Shared by all who have the same pattern, and so is the memory it works in.
+    Automaton(Arc<::regex::Regex>),
 }
 
 impl Regex {
@@ -112,7 +114,7 @@ pub(super) fn replace_all<'t>(pattern: &str, text: &'t str, replacement: &str) -
 }
 
 fn automaton(translated: &str) -> Result<(Program, Needs), RegexError> {
-    Ok((Program::Automaton(compile(translated)?), Needs::of(translated)))
+    Ok((Program::Automaton(Arc::new(compile(translated)?)), Needs::of(translated)))
 }
 
 /// Compiles what the translator wrote. What it let through fails only when it is too large, or for the few things that

@@ -24,7 +24,7 @@ impl Templates {
             let Some(path) = reader.existing_file(node) else { continue };
             let name = path.strip_prefix(working_dir).unwrap_or(&path).display().to_string();
             match files::read(&path) {
-                Ok(text) => self.files.push(Arc::new(SourceFile::new(path, name, text, Vec::new()))),
+                Ok(text) => self.files.push(Arc::new(SourceFile::new(path, name, text, |_| Vec::new()))),
                 Err(error) => reader.error(&node.span, format!("{name} cannot be read: {error}"), "named here"),
             }
         }

@@ -618,7 +618,7 @@ fn text_that_is_not_yaml_is_shown_where_it_breaks() {
         ("web: {}\n---\nweb: {}\n", "2:1"),
         ("web: !tag {}\n", "1:6"),
         ("a: &a [*a]\n", "1:8"),
-        ("- ? [a]\n  : b\n", "1:3"),
+        ("- ? [a]\n  : b\n", "1:5"),
     ] {
         let told = told(&[("autoheal.yml", text)]);
         assert!(told.contains(&format!("autoheal.yml:{place}\n")), "{text:?}: {told}");
