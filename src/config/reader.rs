@@ -2,6 +2,7 @@
 //! shows all of them. Mappings and lists are here, `scalars` has the rest.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,9 +31,26 @@ pub(super) struct Mapping<'n> {
     pub span: &'n Range<usize>,
     strict: bool,
     entries: Vec<(&'n str, &'n Range<usize>, &'n Node)>,
+    /// Where each key stands in `entries`, once there are many.
+    positions: HashMap<&'n str, usize>,
 }
 
 impl<'n> Mapping<'n> {
+    /// Up to so many entries are looked through; nearly all mappings have fewer.
+    const MANY: usize = 32;
+
+    fn new(span: &'n Range<usize>, capacity: usize) -> Self {
+        Self { span, strict: false, entries: Vec::with_capacity(capacity), positions: HashMap::new() }
+    }
+
+    fn add(&mut self, entry: (&'n str, &'n Range<usize>, &'n Node)) {
+        self.entries.push(entry);
+        if self.entries.len() > Self::MANY {
+            let unknown = self.entries.iter().enumerate().skip(self.positions.len());
+            self.positions.extend(unknown.map(|(position, (key, _, _))| (*key, position)));
+        }
+    }
+
     /// The value of a key that is there and has one.
     pub fn get(&self, key: &str) -> Option<&'n Node> {
         self.iter().find(|(name, _, _)| *name == key).map(|(_, _, value)| value)
@@ -40,7 +58,12 @@ impl<'n> Mapping<'n> {
 
     /// Where a key stands.
     pub fn key_span(&self, key: &str) -> Option<&'n Range<usize>> {
-        self.entries.iter().find(|(name, _, _)| *name == key).map(|(_, span, _)| *span)
+        let position = if self.entries.len() > Self::MANY {
+            self.positions.get(key).copied()
+        } else {
+            self.entries.iter().position(|(name, _, _)| *name == key)
+        };
+        position.map(|position| self.entries[position].1)
     }
 
     /// All keys, also those without a value.
@@ -157,14 +180,14 @@ impl Reader<'_> {
             self.misfit(node, &format!("{what} (a mapping)"));
             return None;
         }
-        let mut mapping = Mapping { span: &node.span, strict: false, entries: Vec::new() };
+        let mut mapping = Mapping::new(&node.span, node.len());
         for entry in node.entries().iter().filter(|entry| entry.key != "<<") {
             if let Some(first) = mapping.key_span(&entry.key) {
                 let message = format!("key `{}` stands here twice", entry.key);
                 let help = format!("the first one is at {}", self.place(first));
                 self.error_with_help(&entry.key_span, message, "repeated key", Some(help));
             } else {
-                mapping.entries.push((&entry.key, &entry.key_span, &entry.value));
+                mapping.add((&entry.key, &entry.key_span, &entry.value));
             }
         }
         // What stands in the mapping itself wins over what is merged in, and earlier merges over later ones.
@@ -177,7 +200,7 @@ impl Reader<'_> {
                 let merged = self.any_mapping(source, "what `<<` merges in").map_or_else(Vec::new, |m| m.entries);
                 for entry in merged {
                     if mapping.key_span(entry.0).is_none() {
-                        mapping.entries.push(entry);
+                        mapping.add(entry);
                     }
                 }
             }
