@@ -12,8 +12,9 @@ use jiff::tz::TimeZone;
 
 use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
+use super::suggest;
 use super::yaml::Node;
-use crate::domain::time_interval::{Period, RangeError, Schedule, TimeInterval, Times};
+use crate::domain::time_interval::{self, Period, RangeError, Schedule, TimeInterval, Times};
 
 const INTERVAL: Schema = Schema {
     what: "a time interval",
@@ -127,10 +128,21 @@ fn read_period(reader: &Reader<'_>, node: &Node) -> Option<Period> {
 fn ranges<T: FromStr<Err = RangeError>>(reader: &Reader<'_>, node: Option<&Node>, what: &str) -> Option<Vec<T>> {
     let texts = filled(reader, node?, what).iter();
     let read = |node: &Node| {
-        let range = reader.plain(node)?.parse();
-        range.map_err(|error: RangeError| reader.error(&node.span, error.to_string(), "not understood")).ok()
+        let text = reader.plain(node)?;
+        let refuse = |error: RangeError| {
+            let help = nearest_name(text).map(|near| format!("did you mean `{near}`?"));
+            reader.error_with_help(&node.span, error.to_string(), "not understood", help);
+        };
+        text.parse().map_err(refuse).ok()
     };
     Some(texts.filter_map(read).collect())
+}
+
+/// What a misspelled end of a range may have meant.
+fn nearest_name(range: &str) -> Option<&'static str> {
+    let is_name = |word: &str| time_interval::names().any(|name| name.eq_ignore_ascii_case(word));
+    let misspelled = range.split(':').map(str::trim).find(|word| !is_name(word))?;
+    suggest::nearest(misspelled, time_interval::names())
 }
 
 fn read_times(reader: &Reader<'_>, node: &Node) -> Option<Times> {
@@ -156,7 +168,10 @@ fn read_location(reader: &Reader<'_>, node: &Node) -> Option<TimeZone> {
     };
     if found.is_none() {
         let label = "expected a name of the time zone database such as Europe/Berlin, or UTC, or Local";
-        reader.error(&node.span, format!("there is no location {name:?}"), label);
+        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let help = suggest::nearest(name, known.iter().map(String::as_str));
+        let help = help.map(|near| format!("did you mean `{near}`?"));
+        reader.error_with_help(&node.span, format!("there is no location {name:?}"), label, help);
     }
     found
 }

@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::Timestamp;
-pub use range::{DaysOfMonth, Months, RangeError, Times, Weekdays, Years};
+pub use range::{DaysOfMonth, Months, RangeError, Times, Weekdays, Years, names};
 pub use schedule::{Closed, Schedule};
 
 /// A name for times: it holds when one of its periods does.

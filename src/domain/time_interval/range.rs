@@ -28,6 +28,11 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
+/// Every name that a range can be written with.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    WEEKDAYS.into_iter().chain(MONTHS)
+}
+
 const MINUTES_OF_A_DAY: u16 = 24 * 60;
 
 /// Minutes of a day from the first on and before the last.

@@ -228,3 +228,11 @@ rules:
       |              ^^ name at least one, or remove the key
     "#);
 }
+
+#[test]
+fn a_misspelled_day_month_or_location_is_guessed() {
+    let period = "{weekdays: ['mondy:friday', freitag], months: ['may:Setpember'], location: Europe/Berln}";
+    let told = told(&[("autoheal.yml", &format!("timeIntervals: [{{name: a, timeIntervals: [{period}]}}]"))]);
+    let guesses: Vec<_> = told.lines().filter_map(|line| line.split("did you mean ").nth(1)).collect();
+    assert_eq!(guesses, ["`monday`?", "`september`?", "`Europe/Berlin`?"], "{told}");
+}
