@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that everything `make test`, `make demo` and `make bench` need is on this machine.
+# scripts/install-parts.sh [for-tests]
+#
+# Makes sure that everything `make test`, `make demo` and `make bench` need is on this machine; what only the tests
+# need (Chromium to look at mails, a C++ compiler for libFuzzer) when asked for, because it is large.
 #
 # As root on Debian or Ubuntu the missing packages are installed; elsewhere the script says what is
 # missing and exits 1. With everything there it only looks (well under a second) and says nothing.
@@ -35,7 +38,7 @@ missing=()
 want() {
   local package=$1
   shift
-  "$@" || missing+=("$package")
+  "$@" >/dev/null || missing+=("$package")
 }
 want docker.io have dockerd
 want docker.io have docker
@@ -52,6 +55,11 @@ want make have make
 for tool in curl jq openssl wrk sqlite3; do
   want "$tool" have "$tool"
 done
+if [[ ${1:-} == for-tests ]]; then
+  want g++ have c++
+  # Ubuntu's package of that name wants snapd; there the tests use a Chromium that somebody has installed.
+  grep -qs '^ID=ubuntu$' /etc/os-release || want chromium scripts/browser.sh
+fi
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | sed '/^$/d')
 
 policy=/usr/sbin/policy-rc.d

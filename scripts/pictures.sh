@@ -1,27 +1,12 @@
 #!/usr/bin/env bash
 # Makes docs/pictures again: the mail as the renderer writes it, at a phone's width in light and dark, and the status page.
 #
-# The mail comes out of the snapshots of the tests, which hold them equal to what the renderer writes today. Chromium is
-# installed from Debian's packages when it is missing and this runs as root.
+# The mail comes out of the snapshots of the tests, which hold them equal to what the renderer writes today.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-browser=
-find_browser() {
-  local name
-  for name in chromium-headless-shell chromium chromium-browser google-chrome; do
-    if command -v "$name" >/dev/null; then
-      browser=$name
-      return
-    fi
-  done
-  return 1
-}
-if ! find_browser; then
-  [[ $(id -u) == 0 ]] || { echo "pictures: install chromium-headless-shell or chromium first" >&2; exit 1; }
-  apt-get update -qq && { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null
-  find_browser
-fi
+scripts/install-parts.sh for-tests
+browser=$(scripts/browser.sh) || { echo "pictures: install Chromium first" >&2; exit 1; }
 
 work=$(mktemp -d)
 daemon=
@@ -33,7 +18,8 @@ trap cleanup EXIT
 
 # address, file, width, height, 0 for dark and 1 for light
 picture() {
-  "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/browser" --window-size="$3,$4" \
+  "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+    --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/browser" --window-size="$3,$4" \
     --blink-settings="preferredColorScheme=$5" --screenshot="$PWD/docs/pictures/$2" "$1" >/dev/null 2>&1
   [[ $(stat -c %s "docs/pictures/$2") -lt 150000 ]] || { echo "pictures: $2 is larger than 150 kB" >&2; exit 1; }
   echo "docs/pictures/$2"

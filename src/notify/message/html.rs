@@ -19,7 +19,7 @@ pub fn render(message: &Message, pages: &Pages) -> String {
 const DARK: &str = "<style>@media (prefers-color-scheme:dark){\
 .page{background:#121212!important;color:#e6e6e6!important}\
 .card{background:#1e1e1e!important;border-color:#333!important}\
-.text a{color:#8ab4f8!important}hr{border-color:#333!important}}</style>";
+.foot{color:#999!important}.text a{color:#8ab4f8!important}hr{border-color:#333!important}}</style>";
 const BODY: &str =
     "margin:0;padding:12px;background:#f6f6f6;font:14px/1.6 'Helvetica Neue',Helvetica,Arial,sans-serif;color:#222";
 const CARD: &str =
@@ -28,13 +28,14 @@ const BAR: &str = "padding:20px;color:#fff;font-size:16px;font-weight:500;border
 const CELL: &str = "padding:2px 12px 2px 0;vertical-align:top";
 /// The name of a fact is short and stays whole on the narrowest phone; its value breaks where it must.
 const NAME: &str = "padding:2px 12px 2px 0;vertical-align:top;white-space:nowrap";
-const BUTTON: &str = "display:inline-block;margin:0 8px 8px 0;padding:10px 20px;color:#fff!important;background:#348eda;border-radius:5px;text-decoration:none;font-weight:bold";
+const BUTTON: &str = "display:inline-block;margin:0 8px 8px 0;padding:10px 20px;color:#fff!important;background:#2273b9;border-radius:5px;text-decoration:none;font-weight:bold";
 
 fn page(story: &Story) -> String {
+    // Alertmanager's colours, darker: white on them reads in the sun, too.
     let colour = match story.tone {
-        Tone::Danger => "#E6522C",
-        Tone::Warning => "#B8860B",
-        Tone::Good => "#4C8C0A",
+        Tone::Danger => "#C83F1D",
+        Tone::Warning => "#8F6808",
+        Tone::Good => "#477F0C",
     };
     let mut out = String::new();
     let mut put = |line: &str| {
@@ -74,7 +75,10 @@ fn page(story: &Story) -> String {
         put(&format!("<br>{}", escape(entry)));
     }
     put("</p></div></div>");
-    put(&format!("<p style=\"text-align:center;color:#777\">Sent by autoheal, heal {}</p>", escape(&story.heal)));
+    put(&format!(
+        "<p class=\"foot\" style=\"text-align:center;color:#666\">Sent by autoheal, heal {}</p>",
+        escape(&story.heal)
+    ));
     put("</body></html>");
     out
 }
