@@ -23,7 +23,10 @@ use crate::engine::reconcile::Reconciliation;
 use crate::engine::{Engine, Equipment, Wake};
 use crate::ids::Ids;
 use crate::notify::message::Pages;
+use crate::notify::slack_bot::SlackBotSettings;
 use crate::notify::{self, Carriers};
+use crate::secret::Secret;
+use crate::slack_call::{Answerer, App};
 use crate::store::Store;
 use crate::store::sqlite::{OnCommit, OpenError, Options, SqliteStore};
 use crate::telemetry::Metrics;
@@ -188,13 +191,22 @@ fn build(
         access: Arc::new(access),
         max_body_bytes: config.web.max_body_bytes,
         links: config.web.links(),
-        slack_secrets: config.receivers.iter().flat_map(notify::ReceiverSettings::signing_secrets).cloned().collect(),
+        slack_apps: slack_apps(config, dry_run)?,
     };
     Ok(Built {
         loaded,
         equipment: Equipment { actions, policy, evidence, alertmanager, history: config.history },
         notifiers,
     })
+}
+
+/// Slack's apps that may call. In a dry run nobody is told anything by anyone.
+fn slack_apps(config: &Config, dry_run: bool) -> anyhow::Result<Arc<[App]>> {
+    let app = |(secret, bot): (&Secret, &SlackBotSettings)| {
+        let answerer = (!dry_run).then(|| Answerer::new(&bot.api_url, &bot.tls)).transpose().context("slack")?;
+        Ok::<_, anyhow::Error>(App { secret: secret.clone(), answerer })
+    };
+    config.receivers.iter().flat_map(notify::ReceiverSettings::answering_bots).map(app).collect()
 }
 
 /// How the door speaks.

@@ -5,6 +5,8 @@
 //! one that is played again within them changes nothing: a button names the attempt it is about, and the store takes one
 //! answer for each.
 
+mod answer;
+
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
@@ -15,6 +17,8 @@ use crate::domain::heal::{AttemptId, HealId};
 use crate::domain::{Timestamp, elapsed};
 use crate::secret::Secret;
 
+pub use answer::Answerer;
+
 /// The button that approves.
 pub const APPROVE: &str = "approve";
 /// The button that denies.
@@ -22,6 +26,15 @@ pub const DENY: &str = "deny";
 
 /// How far Slack's clock and ours may be apart, and how old a call may be.
 const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// One of Slack's apps, as far as its calls go.
+#[derive(Clone)]
+pub struct App {
+    /// What it signs its calls with.
+    pub secret: Secret,
+    /// Tells who pressed a button why nothing came of it; there is none in a dry run.
+    pub answerer: Option<Answerer>,
+}
 
 /// What a button carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,30 +78,30 @@ pub enum Unverified {
     Wrong,
 }
 
-/// Checks that one of the secrets signed this body at a time close to now. Signatures are compared in constant time.
+/// The app that signed this body at a time close to now. Signatures are compared in constant time.
 ///
 /// # Errors
 /// Why it is not taken for Slack's.
-pub fn verify(
-    secrets: &[Secret],
+pub fn verify<'a>(
+    apps: &'a [App],
     timestamp: &str,
     signature: &str,
     body: &[u8],
     now: Timestamp,
-) -> Result<(), Unverified> {
+) -> Result<&'a App, Unverified> {
     let seconds: i64 = timestamp.parse().map_err(|_| Unverified::Unsigned)?;
     let at = Timestamp::from_second(seconds).map_err(|_| Unverified::Unsigned)?;
     let signature = signature.strip_prefix("v0=").and_then(digits).ok_or(Unverified::Unsigned)?;
     if elapsed(at, now).max(elapsed(now, at)) > MAX_AGE {
         return Err(Unverified::Old);
     }
-    let fits = |secret: &Secret| {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { return false };
+    let fits = |app: &&App| {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app.secret.expose().as_bytes()) else { return false };
         mac.update(format!("v0:{timestamp}:").as_bytes());
         mac.update(body);
         mac.verify_slice(&signature).is_ok()
     };
-    if secrets.iter().any(fits) { Ok(()) } else { Err(Unverified::Wrong) }
+    apps.iter().find(fits).ok_or(Unverified::Wrong)
 }
 
 /// Hexadecimal digits as bytes.
@@ -115,7 +128,9 @@ mod tests {
 
     fn check(secret: &str, at: &str, signature: &str, body: &str, now: i64) -> Result<(), Unverified> {
         let now = Timestamp::from_second(now).unwrap();
-        verify(&[Secret::new("other"), Secret::new(secret)], at, signature, body.as_bytes(), now)
+        let app = |secret| App { secret: Secret::new(secret), answerer: None };
+        let apps = [app("other"), app(secret)];
+        verify(&apps, at, signature, body.as_bytes(), now).map(|app| assert_eq!(app.secret.expose(), secret))
     }
 
     #[test]
@@ -136,10 +151,8 @@ mod tests {
         {
             assert_eq!(check(SECRET, at, signature, BODY, now), Err(Unverified::Unsigned), "{at} {signature}");
         }
-        assert_eq!(
-            verify(&[], AT, SIGNATURE, BODY.as_bytes(), Timestamp::from_second(now).unwrap()),
-            Err(Unverified::Wrong)
-        );
+        let nobodys = verify(&[], AT, SIGNATURE, BODY.as_bytes(), Timestamp::from_second(now).unwrap());
+        assert_eq!(nobodys.err(), Some(Unverified::Wrong));
     }
 
     #[test]

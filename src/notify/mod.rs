@@ -25,6 +25,7 @@ use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::TlsError;
 use message::Pages;
+use slack_bot::SlackBotSettings;
 
 /// A message did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +141,7 @@ pub enum NotifierSettings {
     /// Slack incoming webhook.
     Slack(slack::SlackSettings),
     /// Slack with a bot token.
-    SlackBot(slack_bot::SlackBotSettings),
+    SlackBot(SlackBotSettings),
     /// Mail over SMTP.
     Email(email::EmailSettings),
     /// Mail over Mailgun's HTTP API.
@@ -222,10 +223,10 @@ pub struct ReceiverSettings {
 }
 
 impl ReceiverSettings {
-    /// What Slack signs its calls with.
-    pub fn signing_secrets(&self) -> impl Iterator<Item = &Secret> {
+    /// The bots whose buttons answer by themselves, with what Slack signs its calls with.
+    pub fn answering_bots(&self) -> impl Iterator<Item = (&Secret, &SlackBotSettings)> {
         self.integrations.iter().filter_map(|integration| match integration {
-            NotifierSettings::SlackBot(settings) => settings.signing_secret.as_ref(),
+            NotifierSettings::SlackBot(settings) => Some((settings.signing_secret.as_ref()?, settings)),
             _ => None,
         })
     }

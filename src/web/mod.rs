@@ -43,7 +43,7 @@ use crate::domain::decide::Policy;
 use crate::domain::rule::RuleSet;
 use crate::ids::Ids;
 use crate::links::Links;
-use crate::secret::Secret;
+use crate::slack_call::App;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -60,8 +60,8 @@ pub struct Loaded {
     pub max_body_bytes: usize,
     /// Reads links to approve; without it there are none.
     pub links: Option<Links>,
-    /// What Slack's calls are signed with; without one they are not taken.
-    pub slack_secrets: Arc<[Secret]>,
+    /// Whose calls are Slack's; without one they are not taken.
+    pub slack_apps: Arc<[App]>,
 }
 
 /// What the daemon says of itself in `/api/v1/status`.

@@ -35,6 +35,10 @@ struct Office {
     orders: VecDeque<(String, Answer)>,
     calls: Vec<(String, Instant)>,
     limited: usize,
+    /// What only the person at an address of a call sees.
+    whispered: Vec<(String, Value)>,
+    /// Such addresses are no good any more.
+    is_deaf: bool,
 }
 
 /// A running Slack; it ends with this value.
@@ -65,6 +69,16 @@ impl SlackApi {
     /// Everything in the channel and its threads, as it reads now.
     pub fn posted(&self) -> Vec<Posted> {
         self.office.lock().unwrap().posted.clone()
+    }
+
+    /// What was said to single people, with the path of the address that their call named.
+    pub fn whispered(&self) -> Vec<(String, Value)> {
+        self.office.lock().unwrap().whispered.clone()
+    }
+
+    /// Addresses that calls name are used up from now on.
+    pub fn end_calls(&self) {
+        self.office.lock().unwrap().is_deaf = true;
     }
 
     /// How many calls went over Slack's limits.
@@ -103,6 +117,13 @@ impl Office {
         let method = sent.path.strip_prefix("/api/").unwrap_or_default().to_owned();
         if self.orders.front().is_some_and(|(ordered, _)| *ordered == method) {
             return self.orders.pop_front().unwrap().1;
+        }
+        if sent.path.starts_with("/actions/") {
+            if self.is_deaf {
+                return Answer::say(404, "used_url");
+            }
+            self.whispered.push((sent.path.clone(), sent.json()));
+            return Answer::say(200, "ok");
         }
         if sent.header("authorization") != format!("Bearer {TOKEN}") {
             return refuse("invalid_auth");

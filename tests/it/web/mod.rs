@@ -138,7 +138,7 @@ fn loaded() -> Loaded {
         access: Arc::new(Access::new(&[])),
         max_body_bytes: MAX_BODY,
         links: None,
-        slack_secrets: Arc::default(),
+        slack_apps: Arc::default(),
     }
 }
 
