@@ -46,14 +46,32 @@ impl Templates {
         Some(Diagnostic { place, label: "expected a Go template".to_owned(), ..Diagnostic::error(message) })
     }
 
-    /// The texts of one way of a receiver, whose subject has the key `title` or `subject`.
+    /// The texts of one way of a receiver, whose subject has the key `title` or `subject`. Without a key of its own it gets what
+    /// a file has put in the place of the default of that name.
     pub(super) fn texts(&self, reader: &Reader<'_>, mapping: &Mapping<'_>, subject: &str, form: Form) -> Texts {
-        let line = if form == Form::Html { Form::Plain } else { form };
-        let read = |key: &str, form| mapping.get(key).and_then(|node| self.template(reader, node, form));
+        let (line, kind) = if form == Form::Html { (Form::Plain, "email") } else { (form, "slack") };
+        let read = |key: &str, form| match mapping.get(key) {
+            Some(node) => self.template(reader, node, form),
+            None => self.instead(reader, &format!("{kind}.default.{key}"), form),
+        };
         Texts {
             subject: read(subject, line),
             text: read("text", line),
             html: if form == Form::Html { read("html", Form::Html) } else { None },
+        }
+    }
+
+    /// A default that a file defines anew; `None` where it is ours.
+    fn instead(&self, reader: &Reader<'_>, name: &str, form: Form) -> Option<TextTemplate> {
+        if !self.library.defines(name) {
+            return None;
+        }
+        match TextTemplate::parse(&format!("{{{{ template \"{name}\" . }}}}"), &self.library, form) {
+            Ok(template) => Some(template),
+            Err(problem) => {
+                self.in_file(&problem).into_iter().for_each(|diagnostic| reader.push(diagnostic));
+                None
+            }
         }
     }
 

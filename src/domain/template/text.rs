@@ -28,7 +28,8 @@ const MAX_OUTPUT: usize = 256 * 1024;
 /// How many rounds of loops and calls of named templates one rendering may take.
 const MAX_ROUNDS: usize = 5_000;
 
-/// Named templates that every library has, by the names Alertmanager's users know.
+/// Named templates that every library has, by the names Alertmanager's users know. A receiver without a text of its own gets
+/// what these of the mail say, and what a file says that defines one of the last five anew.
 const BUILTIN: &str = r#"
 {{ define "__subject" }}{{ .Heal.Subject }}{{ end }}
 {{ define "__alertmanagerURL" }}{{ .ExternalURL }}/#/alerts?receiver={{ .Receiver | urlquery }}{{ end }}
@@ -41,9 +42,8 @@ const BUILTIN: &str = r#"
 {{ define "slack.default.title" }}{{ .Heal.Subject }}{{ end }}
 {{ define "slack.default.text" }}{{ .Heal.Headline }}{{ end }}
 {{ define "email.default.subject" }}{{ .Heal.Subject }}{{ end }}
-{{ define "email.default.text" }}{{ .Heal.Headline }}
-
-{{ template "__text_alert_list" .Alerts }}{{ end }}
+{{ define "email.default.text" }}{{ .Heal.Text }}{{ end }}
+{{ define "email.default.html" }}{{ .Heal.HTML | safeHtml }}{{ end }}
 "#;
 
 /// What a text is put into, which decides how values are escaped in it.
@@ -113,6 +113,13 @@ impl Library {
             cut.err().map(|error| TextError { file: Some(index), error })
         };
         self.0.iter().enumerate().filter_map(look).collect()
+    }
+
+    /// Whether one of the files defines a template of this name, anew or for the first time.
+    #[must_use]
+    pub fn defines(&self, name: &str) -> bool {
+        let defined = |source: &String| cut(source, None).is_ok_and(|(_, own)| own.iter().any(|(own, _)| own == name));
+        self.0.iter().any(defined)
     }
 
     /// Every named template. Files that do not parse are left out: [`Library::problems`] tells of them.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::text::{line, lines, link};
-use super::{Pages, Story, attempts_used};
+use super::{Pages, Story, attempts_used, html, plain};
 use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus, Labels};
 use crate::domain::heal::{Heal, TimelineEntry};
@@ -60,6 +60,8 @@ fn describe(message: &Message, pages: &Pages) -> Value {
         "Final": message.kind.is_final(),
         "Subject": story.subject,
         "Headline": story.headline,
+        "Text": plain::render(message, pages),
+        "HTML": html::render(message, pages),
         "Description": line(&heal.description, MAX_TEXT),
         "Runbook": line(&heal.runbook, MAX_TEXT),
         "URL": pages.heal(heal),

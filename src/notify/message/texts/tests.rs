@@ -35,6 +35,24 @@ fn a_mail_says_what_its_receiver_wrote() {
 }
 
 #[test]
+fn the_named_defaults_of_a_mail_are_what_goes_out_without_own_texts() {
+    let called = |name: &str, form| Some(template(&format!("{{{{ template \"email.default.{name}\" . }}}}"), form));
+    let texts = Texts {
+        subject: called("subject", Form::Plain),
+        text: called("text", Form::Plain),
+        html: called("html", Form::Html),
+    };
+    for kind in tests::KINDS {
+        let mut message = tests::message(kind);
+        message.heal.alerts[0].labels.insert("job".into(), "<script>&".into());
+        let (own, default) = (texts.mail(&message, &tests::pages()), Texts::default().mail(&message, &tests::pages()));
+        assert_eq!(own.subject, default.subject);
+        assert_eq!(own.plain.trim_end(), default.plain.trim_end());
+        assert_eq!(own.html, default.html);
+    }
+}
+
+#[test]
 fn a_text_that_cannot_be_made_gives_way_to_the_default_and_says_so() {
     let default = Texts::default().mail(&tests::message(MessageKind::Exhausted), &tests::pages());
     let said = mail("{{ index .Alerts 9 }}", "{{ .Heal.Nope }}", "{{ if false }}x{{ end }}");
@@ -95,7 +113,7 @@ fn every_field_of_the_documentation_is_there() {
     let fields = "{{ .Receiver }}{{ .ExternalURL }}{{ range .Alerts }}{{ .Status }}{{ .Labels.job }}{{ .Annotations.summary }}\
         {{ .StartsAt.Format \"15:04\" }}{{ .EndsAt }}{{ .GeneratorURL }}{{ .Fingerprint }}{{ end }}{{ with .Heal }}{{ .ID }}\
         {{ .Event }}{{ .Rule }}{{ .State }}{{ .Reason }}{{ .Target }}{{ .Action }}{{ .Step }}{{ .Steps }}{{ .Attempt }}\
-        {{ .Attempts }}{{ .NeedsHuman }}{{ .Final }}{{ .Subject }}{{ .Headline }}{{ .Description }}{{ .Runbook }}{{ .URL }}\
+        {{ .Attempts }}{{ .NeedsHuman }}{{ .Final }}{{ .Subject }}{{ .Headline }}{{ .Text }}{{ .HTML }}{{ .Description }}{{ .Runbook }}{{ .URL }}\
         {{ .ApprovalURL }}{{ .At }}{{ .CreatedAt }}{{ .UpdatedAt }}{{ .EndedAt }}{{ range .Facts }}{{ .Name }}{{ .Value }}\
         {{ end }}{{ range .Timeline }}{{ .At.Format \"15:04:05\" }}{{ .What }}{{ .Reason }}{{ .By }}{{ end }}{{ end }}";
     let template = template(fields, Form::Plain);
