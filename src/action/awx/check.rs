@@ -32,7 +32,7 @@ impl AwxAction {
         let server = self.servers.get(&job.server).ok_or_else(|| format!("there is no AWX server {}", job.server))?;
         let Some((wanted, named)) = before_alerts(job) else {
             return Ok(format!(
-                "template «{}» is named by alerts; it is asked about when one comes",
+                "which template «{}» is, is named by alerts; it is asked about when one comes",
                 job.template.source()
             ));
         };
@@ -42,38 +42,48 @@ impl AwxAction {
         let asked = async {
             let (template, _, found) = looking.preflight().await?;
             let survey = looking.survey(template, &found).await?;
-            let sending = preflight::check(&wanted, &found, &survey)
-                .map_err(|wrong| ActionOutcome::Refused { error: wrong.join("; ") })?;
-            Looking { client, memory, job: &named, until }.resolve().await?;
+            // Everything at once: whoever changes a template wants to do it in one go.
+            let (notes, mut wrong) = match preflight::check(&wanted, &found, &survey) {
+                Ok(sending) => (sending.notes, Vec::new()),
+                Err(wrong) => (Vec::new(), wrong),
+            };
+            match (Looking { client, memory, job: &named, until }).resolve().await {
+                Err(ActionOutcome::Refused { error }) => wrong.push(error),
+                resolved => drop(resolved?),
+            }
             let path = format!("{}/{template}/", folder(wanted.workflow));
             let answer = client.get(&path, &[], "see whether we may run it", until).await?;
             if answer.body.pointer("/summary_fields/user_capabilities/start") == Some(&serde_json::Value::Bool(false)) {
-                let error = "we may see it but not run it: give our user Execute on it".to_owned();
-                return Err(ActionOutcome::Refused { error });
+                wrong.push("we may see it but not run it: give our user Execute on it".to_owned());
             }
-            let notes: Vec<String> = sending.notes.into_iter().map(|note| format!("; {note}")).collect();
-            Ok(format!(
-                "template «{}» is number {template} and takes all the rule sends{}",
-                wanted.template,
-                notes.concat()
-            ))
+            if wrong.is_empty() {
+                Ok((template, notes))
+            } else {
+                Err(ActionOutcome::Refused { error: wrong.join("; ") })
+            }
         };
-        asked.await.map_err(|outcome| match outcome {
+        let (template, notes) = asked.await.map_err(|outcome| match outcome {
             ActionOutcome::Refused { error }
             | ActionOutcome::Failed { error }
             | ActionOutcome::Doubtful { error }
             | ActionOutcome::Unreachable { error } => format!("template «{}»: {error}", wanted.template),
             _ => format!("template «{}»: the server did not answer in time", wanted.template),
-        })
+        })?;
+        let takes = format!("template «{}» is number {template} and takes all the rule sends", wanted.template);
+        Ok(std::iter::once(takes).chain(notes).collect::<Vec<_>>().join("; "))
     }
 }
 
 /// The job as far as the rule alone says it: once with everything that will be sent in some form, and once with only the names
-/// that are known already. `None` when not even the template is.
+/// that are known already. `None` when not even the template is, or the organization or project that tells it from others.
 fn before_alerts(job: &AwxJob<Template>) -> Option<(AwxJob<String>, AwxJob<String>)> {
     let literal = |text: &Template| text.is_literal().then(|| text.source().to_owned());
     let known = |text: &Option<Template>| text.as_ref().and_then(literal);
     let present = |text: &Option<Template>| text.as_ref().map(|text| text.source().to_owned());
+    let is_known = |text: &Option<Template>| text.as_ref().is_none_or(Template::is_literal);
+    if !is_known(&job.organization) || !is_known(&job.project) {
+        return None;
+    }
     let sources = |texts: &[Template]| texts.iter().map(|text| text.source().to_owned()).collect::<Vec<_>>();
     let wanted = AwxJob {
         server: job.server.clone(),

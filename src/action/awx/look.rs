@@ -165,11 +165,15 @@ impl Looking<'_> {
                 self.memory.put(key, *number, self.client.now());
                 Ok(*number)
             }
-            [] => Err(ActionOutcome::Refused {
-                error: format!(
-                    "there is no {name}, or our user may not see it: check the name, and give the user Execute on it"
-                ),
-            }),
+            [] => {
+                let right = match list {
+                    "inventories" | "credentials" => "give the user Use on it",
+                    "labels" => "make the user a member of its organization",
+                    _ => "give the user Execute on it",
+                };
+                let error = format!("there is no {name}, or our user may not see it: check the name, and {right}");
+                Err(ActionOutcome::Refused { error })
+            }
             several => Err(ActionOutcome::Refused {
                 error: format!(
                     "there are {} of the name {name} (numbers {}): say in the rule which `organization` is meant",

@@ -4,6 +4,7 @@ mod action;
 mod aim;
 mod bootstrap;
 mod cancelling;
+mod checking;
 mod crash;
 mod outage;
 mod reaching;

@@ -316,7 +316,7 @@ rules:
         "rule fine, step 1: template «Restart anywhere» is number 30 and takes all the rule sends",
         "error: rule drops, step 1: template «Slow job»: it does not prompt for limit",
         "error: rule missing, step 1: template «Nope»: there is no template «Nope»",
-        "rule later, step 1: template «{{ $labels.job }}» is named by alerts",
+        "rule later, step 1: which template «{{ $labels.job }}» is, is named by alerts",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
