@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::{Exit, Flags, fail, online};
+use super::online::{self, Whom};
+use super::{Exit, Flags, fail};
 use crate::action::awx::{AwxAction, AwxWanted, Tally};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, read_awx_bootstrap};
@@ -48,7 +49,7 @@ fn check(config: &Config) -> io::Result<bool> {
     if config.awx_servers.is_empty() {
         writeln!(out, "no AWX server is configured")?;
     }
-    online::run(config, &mut out)
+    online::run(config, Whom::Awx, &mut out)
 }
 
 fn bootstrap(flags: &Flags, config: &Config, file: PathBuf) -> Exit {

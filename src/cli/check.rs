@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::online;
+use super::online::{self, Whom};
 use super::output::{self, Format};
 use crate::config::{Config, DIFFERENCES, Diagnostics, LoadOptions, Severity, sort_paths};
 
@@ -20,7 +20,7 @@ pub struct CheckArgs {
     /// Fail on warnings, too
     #[arg(long)]
     pub strict: bool,
-    /// Also ask the AWX and HTTP servers whether they are there and would take what the rules send; launches nothing
+    /// Also ask Docker hosts, servers, and receivers whether they are there and would take what the rules send; starts nothing and tells nobody
     #[arg(long)]
     pub online: bool,
 }
@@ -59,8 +59,8 @@ pub fn run(mut options: LoadOptions, args: &CheckArgs, color: bool, out: &mut dy
     if let Some(config) = loaded.filter(|_| args.online) {
         // What programs read stays what it is.
         good &= match args.output {
-            Format::Text => online::run(&config, out)?,
-            _ => online::run(&config, &mut io::stderr())?,
+            Format::Text => online::run(&config, Whom::All, out)?,
+            _ => online::run(&config, Whom::All, &mut io::stderr())?,
         };
     }
     Ok(good)

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 
 use super::answer::Redactor;
-use super::http::HttpClient;
+use super::http::{HttpAnswer, HttpClient};
 use super::message::{Pages, Story, text::line};
 use super::{BuildError, Notifier, NotifyError, Receipt};
 use crate::domain::message::Message;
@@ -60,6 +60,14 @@ impl AlertmanagerNotifier {
         url.set_path(&format!("{}/api/v2/alerts", url.path().trim_end_matches('/')));
         Ok(Self { http, url, settings: settings.clone(), pages })
     }
+
+    async fn ask(&self, mut request: RequestBuilder) -> Result<HttpAnswer, NotifyError> {
+        if let Some((user, password)) = &self.settings.credentials {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        let answer = self.http.send(request).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(self.http.refused(&answer, &answer.body)) }
+    }
 }
 
 impl AlertmanagerSettings {
@@ -108,15 +116,15 @@ impl Notifier for AlertmanagerNotifier {
             return Ok(Receipt::from("nobody was called, so nobody is told that it is over"));
         }
         let body = json!([self.settings.alert(message, &self.pages)]).to_string();
-        let mut request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
-        if let Some((user, password)) = &self.settings.credentials {
-            request = request.basic_auth(user, Some(password.expose()));
-        }
-        let answer = self.http.send(request.body(body)).await?;
-        if !answer.status.is_success() {
-            return Err(self.http.refused(&answer, &answer.body));
-        }
+        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        let answer = self.ask(request.body(body)).await?;
         let said = format!("{}: {ALERT} {}", answer.status.as_u16(), if fires { "fires" } else { "resolves" });
         Ok(Receipt { said, memory: Some(json!({ "fires": fires })) })
+    }
+
+    async fn check(&self) -> Result<Option<String>, NotifyError> {
+        let mut url = self.url.clone();
+        url.set_path(&self.url.path().replace("/api/v2/alerts", "/api/v2/status"));
+        self.ask(self.http.get(url)).await.map(|_| Some("Alertmanager answers and lets us in".to_owned()))
     }
 }

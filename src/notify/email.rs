@@ -250,11 +250,13 @@ impl EmailNotifier {
     ) -> Result<Receipt, NotifyError> {
         match tokio::time::timeout(self.limit, self.deliver(id, mail)).await {
             Ok(result) => result.map(Receipt::from),
-            Err(_) => Err(NotifyError::Retryable {
-                error: format!("{} did not finish within {:?}", self.server(), self.limit),
-                after: None,
-            }),
+            Err(_) => Err(self.too_slow()),
         }
+    }
+
+    fn too_slow(&self) -> NotifyError {
+        let error = format!("{} did not finish within {:?}", self.server(), self.limit);
+        NotifyError::Retryable { error, after: None }
     }
 
     fn server(&self) -> String {
@@ -321,6 +323,18 @@ impl Notifier for EmailNotifier {
     async fn send_bundle(&self, outgoings: &[Outgoing]) -> Result<Receipt, NotifyError> {
         let mail = mail::compose_bundle(outgoings, &self.from, &self.to, &self.pages);
         self.within_limit(mail::bundle_id(outgoings), mail).await
+    }
+
+    async fn check(&self) -> Result<Option<String>, NotifyError> {
+        let greeted = async {
+            let mut connection = self.connect().await?;
+            drop(tokio::time::timeout(QUIT_LIMIT, connection.quit()).await);
+            Ok::<(), NotifyError>(())
+        };
+        match tokio::time::timeout(self.limit, greeted).await {
+            Ok(greeted) => greeted.map(|()| Some(format!("{} lets us in, encrypted", self.server()))),
+            Err(_) => Err(self.too_slow()),
+        }
     }
 
     fn pace(&self) -> Pace {

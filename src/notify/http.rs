@@ -37,6 +37,8 @@ pub struct HttpAnswer {
     pub body: String,
     /// For how long it wants to be left alone.
     pub retry_after: Option<Duration>,
+    /// All of its head.
+    pub headers: HeaderMap,
 }
 
 impl HttpClient {
@@ -60,6 +62,11 @@ impl HttpClient {
         self.client.post(url).timeout(self.limit)
     }
 
+    /// Begins a GET.
+    pub fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url).timeout(self.limit)
+    }
+
     /// Begins a PATCH.
     pub fn patch(&self, url: Url) -> RequestBuilder {
         self.client.patch(url).timeout(self.limit)
@@ -71,7 +78,7 @@ impl HttpClient {
     /// The service could not be reached or broke off, which may pass.
     pub async fn send(&self, request: RequestBuilder) -> Result<HttpAnswer, NotifyError> {
         let mut response = request.send().await.map_err(|error| self.transport(error))?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while body.len() < MAX_BODY {
             match response.chunk().await {
@@ -81,7 +88,12 @@ impl HttpClient {
             }
         }
         body.truncate(MAX_BODY);
-        Ok(HttpAnswer { status, body: String::from_utf8_lossy(&body).into_owned(), retry_after })
+        Ok(HttpAnswer {
+            status,
+            body: String::from_utf8_lossy(&body).into_owned(),
+            retry_after: retry_after(&headers),
+            headers,
+        })
     }
 
     /// A text of the other side as it may be shown.

@@ -167,6 +167,16 @@ impl Notifier for MailgunNotifier {
         self.post(self.bundle(outgoings), tries).await
     }
 
+    /// A mail to nobody, which Mailgun refuses for that alone when key, region and domain are right. A key that may only send
+    /// may ask for nothing else.
+    async fn check(&self) -> Result<Option<String>, NotifyError> {
+        let answer = self.submit(String::new()).await?;
+        if answer.status == StatusCode::BAD_REQUEST {
+            return Ok(Some(format!("Mailgun takes mail for {} from us", self.settings.domain)));
+        }
+        self.judge(&answer, 0).map(Some)
+    }
+
     fn pace(&self) -> Pace {
         Pace::MAIL
     }
@@ -174,12 +184,16 @@ impl Notifier for MailgunNotifier {
 
 impl MailgunNotifier {
     async fn post(&self, form: String, tries: u32) -> Result<Receipt, NotifyError> {
+        let answer = self.submit(form).await?;
+        self.judge(&answer, tries).map(Receipt::from)
+    }
+
+    async fn submit(&self, form: String) -> Result<HttpAnswer, NotifyError> {
         let request = self
             .http
             .post(self.url.clone())
             .basic_auth("api", Some(self.settings.api_key.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = self.http.send(request.body(form)).await?;
-        self.judge(&answer, tries).map(Receipt::from)
+        self.http.send(request.body(form)).await
     }
 }

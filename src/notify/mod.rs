@@ -107,6 +107,15 @@ pub trait Notifier: Send + Sync {
         Ok(receipt)
     }
 
+    /// Asks the other side whether it is there and would take messages of ours; tells nobody anything. Answers what it said,
+    /// and `None` where it cannot be asked without a message.
+    ///
+    /// # Errors
+    /// As [`Notifier::send`].
+    async fn check(&self) -> Result<Option<String>, NotifyError> {
+        Ok(None)
+    }
+
     /// How much the channel bears.
     fn pace(&self) -> Pace {
         Pace::default()

@@ -5,6 +5,8 @@
 //! again; only a process that dies between Slack's answer and its own commit may post the same thing once more. Where
 //! the heal's message is, is remembered in the store.
 
+mod check;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::Redactor;
-use super::http::HttpClient;
+use super::http::{HttpAnswer, HttpClient};
 use super::message::{Pages, blocks, digest::Digest, text::percent, texts::Texts};
 use super::slack::is_passing;
 use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
@@ -145,6 +147,12 @@ impl SlackBotNotifier {
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: &str, kind: &str, body: String) -> Result<T, Refused> {
+        let answer = self.exchange(method, kind, body).await?;
+        serde_json::from_str(&answer.body).map_err(|_| self.not_slacks(&answer))
+    }
+
+    /// An answer of Slack's that is no refusal.
+    async fn exchange(&self, method: &str, kind: &str, body: String) -> Result<HttpAnswer, Refused> {
         #[derive(Deserialize)]
         struct Answer {
             ok: bool,
@@ -160,16 +168,16 @@ impl SlackBotNotifier {
         if answer.status != StatusCode::OK {
             return Err(Refused::Other(self.http.refused(&answer, &answer.body)));
         }
-        let not_slacks = || {
-            let said = self.http.show(&answer.body);
-            let error = format!("the answer was 200 but not Slack's, check apiUrl: {said}");
-            Refused::Other(NotifyError::Permanent { error })
-        };
         match serde_json::from_str(&answer.body) {
-            Ok(Answer { ok: true, .. }) => serde_json::from_str(&answer.body).map_err(|_| not_slacks()),
+            Ok(Answer { ok: true, .. }) => Ok(answer),
             Ok(Answer { error, needed, .. }) => Err(Refused::Word { word: error, needed, after: answer.retry_after }),
-            Err(_) => Err(not_slacks()),
+            Err(_) => Err(self.not_slacks(&answer)),
         }
+    }
+
+    fn not_slacks(&self, answer: &HttpAnswer) -> Refused {
+        let error = format!("the answer was 200 but not Slack's, check apiUrl: {}", self.http.show(&answer.body));
+        Refused::Other(NotifyError::Permanent { error })
     }
 
     /// Posts to the channel. Slack takes some names as they are; one that it does not is looked up.
@@ -350,6 +358,10 @@ impl Notifier for SlackBotNotifier {
         let digest = Digest::of(&messages, &self.pages).slack();
         let posted = self.post_to_channel(&digest, None).await.map_err(|refused| self.judge(refused))?;
         Ok(Receipt::from(format!("posted to {} at {}", self.http.show(&posted.channel), self.http.show(&posted.ts))))
+    }
+
+    async fn check(&self) -> Result<Option<String>, NotifyError> {
+        self.introduce().await.map(Some).map_err(|refused| self.judge(refused))
     }
 
     fn pace(&self) -> Pace {

@@ -4,6 +4,7 @@
 //! operator. A question that hangs holds up only its own heal: each has a time-out, and a few at a time wait for one server.
 
 mod alertmanager;
+mod check;
 mod client;
 mod http;
 mod promql;

@@ -28,6 +28,7 @@ mod notify_mailgun;
 mod notify_programs;
 mod notify_slack;
 mod notify_slack_bot;
+mod online;
 mod orders;
 mod pages;
 mod payloads;

@@ -132,6 +132,10 @@ impl Office {
             self.limited += 1;
             return Answer::Say(429, vec![("retry-after", "1".to_owned())], "ratelimited".to_owned());
         }
+        if method == "auth.test" {
+            let body = json!({"ok": true, "user": "autoheal", "team": "Example"}).to_string();
+            return Answer::Say(200, vec![("x-oauth-scopes", "chat:write,channels:read,groups:read".into())], body);
+        }
         if method == "conversations.list" {
             return list(&String::from_utf8_lossy(&sent.body));
         }
