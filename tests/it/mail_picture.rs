@@ -108,7 +108,8 @@ fn every_mail_fits_a_phone_and_can_be_read_in_light_and_dark() {
             assert!(!page.contains(remote), "{remote} in {page}");
         }
         let page = escape_html(&page);
-        frames += &format!("<iframe style='border:0' width={WIDTH} height={HEIGHT} srcdoc=\"{page}\"></iframe>");
+        let frame = format!("<iframe style='border:0' width={WIDTH} height={HEIGHT} srcdoc=\"{page}\"></iframe>");
+        frames.push_str(&frame);
     }
     std::fs::write(directory.path().join("mails.html"), format!("{frames}<script>{MEASURE}</script>")).unwrap();
     std::fs::write(directory.path().join("mail.html"), mail(MessageKind::Exhausted)).unwrap();

@@ -192,7 +192,7 @@ fn with_names(text: &str) -> String {
         if identity.is_empty() {
             out += "slack:";
         } else {
-            out += &format!("<@{identity}>");
+            out.extend(["<@", identity, ">"]);
         }
         out += rest;
     }
