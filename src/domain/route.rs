@@ -91,5 +91,6 @@ mod tests {
         }
         let all = Routes::new(vec![route("", &["everybody"], false)]);
         assert_eq!(all.receivers(&Labels::new()), Some(vec!["everybody".to_owned()]));
+        assert_eq!((routes.all().len(), routes.all()[0].receivers[0].as_str()), (5, "diary"));
     }
 }

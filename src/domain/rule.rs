@@ -249,3 +249,6 @@ impl RuleSet {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -252,6 +252,15 @@ mod tests {
         assert_eq!(index.candidates(&alert(&[], &[])), [0, 1, 2]);
     }
 
+    #[test]
+    fn a_rule_that_wants_a_label_to_be_there_is_not_tried_without_it() {
+        let wanting = ["a=\"x\"", "a=~\"x.*\"", "a!=\"\"", "a!~\"|y\""];
+        let selectors = wanting.map(|matcher| selector(&[], &[], &[matcher]));
+        let index = RuleIndex::new(selectors.iter());
+        assert_eq!(index.candidates(&alert(&[("b", "x")], &[("a", "x")])), [0; 0]);
+        assert_eq!(index.candidates(&alert(&[("a", "x")], &[])), [0, 1, 2, 3]);
+    }
+
     const NAMES: [&str; 3] = ["a", "b", "c"];
     const VALUES: [&str; 8] = ["", "x", "xy", "ui", "post", "uipost", "xyz-1", "\u{e9}xy"];
     const PATTERNS: [&str; 14] = [

@@ -161,3 +161,34 @@ impl RulePolicies {
         &self.shadows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_blocks_when_any_rule_says_so_and_shadows_are_known_by_name() {
+        let matchers = |text: &str| AlertMatchers::parse(vec![text.to_owned()]).unwrap();
+        let blocked = |texts: &[&str]| RulePolicy {
+            blocked_by: texts.iter().map(|text| matchers(text)).collect(),
+            ..RulePolicy::default()
+        };
+        let shadow = RulePolicy { mode: Mode::Shadow, ..RulePolicy::default() };
+        let rules = |policies: Vec<(&str, RulePolicy)>| {
+            RulePolicies::new(policies.into_iter().map(|(name, policy)| (name.to_owned(), policy)))
+        };
+        let some = rules(vec![
+            ("a", blocked(&["alertname=NodeDown", "alertname=Deploy"])),
+            ("b", blocked(&["alertname=NodeDown"])),
+            ("c", shadow.clone()),
+        ]);
+        let labels = |name: &str| Labels::from([("alertname".to_owned(), name.to_owned())]);
+        let blocks = |name: &str| some.is_blocker(&labels(name));
+        assert!(some.has_blockers() && blocks("NodeDown") && blocks("Deploy") && !blocks("Down"));
+        assert_eq!(some.blockers.len(), 2, "what two rules say is asked once");
+        assert_eq!(some.shadows(), ["c"]);
+        let none = rules(vec![("c", shadow)]);
+        assert!(!none.has_blockers() && !none.is_blocker(&labels("NodeDown")));
+        assert_eq!(rules(vec![("a", blocked(&[]))]).shadows(), [""; 0]);
+    }
+}

@@ -71,6 +71,10 @@ fn word(verdict: Verdict) -> String {
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Hold { until, reason } => {
             assert!(reason.is_hold(), "{reason:?} must count as a hold");
+            // Where the reason names a time it is the one that counts.
+            let said = serde_json::to_value(&reason).unwrap();
+            let named = said.get("until").filter(|named| !named.is_null());
+            assert!(named.is_none_or(|named| *named == serde_json::to_value(until).unwrap()), "{said}");
             format!("hold {}", until.as_second() - NOW)
         }
         Verdict::Refuse { .. } => "refuse".to_owned(),
@@ -89,6 +93,7 @@ fn limits_over_all_rules_allow_below_and_hold_at() {
         ("just below", Load { acting: 1, started_last_hour: 2, ..free.clone() }, "allow"),
         ("concurrent reached", Load { acting: 2, ..free.clone() }, "hold 1"),
         ("hour used up", Load { started_last_hour: 3, oldest_start: Some(at(9_000)), ..free.clone() }, "hold 2600"),
+        ("hour used up, by nobody knows whom", Load { started_last_hour: 3, ..free.clone() }, "hold 3600"),
         ("target busy", Load { target_holder: Some((holder, at(NOW + 30))), ..free.clone() }, "hold 2"),
         (
             "target busy before the limits",
@@ -251,6 +256,12 @@ fn a_storm_holds_what_has_not_acted_until_it_has_been_calm_for_a_while() {
     ] {
         assert_eq!(said_under(&rule, &heal, &Limits::default(), &load), expected, "{name}");
     }
+    let load = load(&[0, 60, 119, 120], None);
+    let (heal, limits) = (heal(), &Limits::default());
+    let verdict =
+        ask(&Situation { heal: &heal, limits, rule: Some(&rule), alertmanager: None, load: &load, now: at(NOW) });
+    let Verdict::Hold { reason: Reason::Storm { targets, limit, .. }, .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((targets, limit), (3, 2), "those within the window are told, however many there were before");
 }
 
 #[test]
