@@ -167,6 +167,34 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_takes_in_when_and_how_it_resolved() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let labels = Labels::from([("alertname".into(), "InstanceDown".into())]);
+        let alert = |annotations: &[(&str, &str)], ends_at: Option<i64>| Alert {
+            fingerprint: Fingerprint::of(&labels),
+            status: AlertStatus::Firing,
+            labels: labels.clone(),
+            annotations: annotations.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            starts_at: at(0),
+            ends_at: ends_at.map(at),
+            generator_url: String::new(),
+        };
+        for (told, ends_at, by_timeout) in [
+            (alert(&[("summary", "changed")], Some(50)), 50, None),
+            (alert(&[], None), 60, None),
+            (alert(&[(BY_TIMEOUT, "nobody said so")], Some(50)), 50, Some("nobody said so")),
+        ] {
+            let mut known = alert(&[("summary", "ui is down")], None);
+            known.resolve(&told, at(60));
+            assert_eq!((known.status.as_str(), known.ends_at), ("resolved", Some(at(ends_at))));
+            assert_eq!(known.annotations.get(BY_TIMEOUT).map(String::as_str), by_timeout);
+            assert_eq!(known.annotations["summary"], "ui is down");
+        }
+        assert_eq!((alert(&[], None).name(), AlertStatus::Firing.as_str()), ("InstanceDown", "firing"));
+        assert_eq!(Alert { labels: Labels::new(), ..alert(&[], None) }.name(), "");
+    }
+
+    #[test]
     fn a_fingerprint_survives_its_text_form_and_refuses_anything_else() {
         let fingerprint = Fingerprint::of(&Labels::new());
         assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));

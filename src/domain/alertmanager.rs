@@ -83,6 +83,7 @@ mod tests {
             ("restarted since it told", 205, 200, 210, false),
             ("restarted long ago", 205, 200, 505, true),
             ("asked before it told", 100, 200, 190, false),
+            ("asked at that very moment", 100, 200, 200, false),
             ("heard of in a clock gone wrong", 100, 50, 110, false),
         ] {
             let view = AlertmanagerView { asked_at: at(asked_at), up_since: at(up_since), alerts: BTreeMap::new() };

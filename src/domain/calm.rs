@@ -200,6 +200,49 @@ mod tests {
         assert_eq!(hold(MessageKind::Healed, 2, 21), None, "a story that was begun is told to its end");
         assert_eq!(hold(MessageKind::Healed, 3, 25), Some(at(1)));
         assert_eq!(hold(MessageKind::Exhausted, 4, 26), None, "a page is never held back");
-        assert_eq!(hold(MessageKind::Started, 5, 65), None, "the window has passed");
+        assert_eq!(hold(MessageKind::Started, 5, 60), None, "the window has passed");
+    }
+
+    #[test]
+    fn what_waited_once_goes_with_the_others_and_a_call_is_ended_whatever_was_told() {
+        let calm = Calm { repeats: Some(Repeats { after: 1, within: Duration::from_hours(1) }), ..Calm::default() };
+        let mut recent = Recent::default();
+        let mut hold =
+            |kind, heal, was_held| calm.hold(&mut recent, &message(kind, heal, at(0)), false, was_held, at(0));
+        assert_eq!(hold(MessageKind::Started, 1, false), None);
+        assert_eq!(hold(MessageKind::Started, 2, false), Some(at(1)));
+        assert_eq!(hold(MessageKind::Started, 2, true), None, "it has waited");
+        assert_eq!(hold(MessageKind::Over, 3, false), None, "whoever was called hears that it is over");
+        assert_eq!(hold(MessageKind::Reminder, 4, false), None, "and is reminded until then");
+        assert_eq!(hold(MessageKind::Started, 1, false), None, "none of which counts as a story");
+    }
+
+    #[test]
+    fn times_that_are_quiet_for_ever_keep_a_message_for_a_week() {
+        let always = TimeInterval { name: "always".to_owned(), periods: vec![Period::always(TimeZone::UTC)] };
+        let calm = Calm { quiet: Schedule { active: Vec::new(), mute: vec![Arc::new(always)] }, repeats: None };
+        let told = message(MessageKind::Healed, 1, at(0));
+        assert_eq!(calm.hold(&mut Recent::default(), &told, false, false, at(0)), Some(at(7 * 24)));
+    }
+
+    #[test]
+    fn of_thousands_of_stories_those_of_the_past_are_forgotten_and_then_all() {
+        let calm = Calm { repeats: Some(Repeats { after: 1, within: Duration::from_hours(1) }), ..Calm::default() };
+        let mut recent = Recent::default();
+        let mut hold = |story: usize, heal, now| {
+            let mut message = message(MessageKind::Started, heal, now);
+            message.heal.target = Target::new(format!("docker:local/name/{story}"));
+            let held = calm.hold(&mut recent, &message, false, false, now);
+            (held, recent.0.len())
+        };
+        for story in 0..MAX_STORIES - 1 {
+            assert_eq!(hold(story, 1, at(0)), (None, story + 1));
+        }
+        assert_eq!(hold(MAX_STORIES, 1, at(1)), (None, MAX_STORIES));
+        assert_eq!(hold(MAX_STORIES, 2, at(1)), (Some(at(2)), 1), "only the last is of this hour");
+        for story in 1..MAX_STORIES {
+            assert_eq!(hold(story, 1, at(1)), (None, story + 1));
+        }
+        assert_eq!(hold(1, 2, at(1)), (None, 1), "rather one too many is told than memory fills");
     }
 }

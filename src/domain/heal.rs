@@ -473,3 +473,6 @@ pub struct LadderMemory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relapses: Vec<Timestamp>,
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -216,4 +216,34 @@ mod tests {
         let known: Vec<_> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(MessageKind::ALL.map(MessageKind::as_str).to_vec(), known, "add the new kind to MessageKind::ALL");
     }
+
+    #[test]
+    fn every_kind_goes_to_those_who_want_it() {
+        // Whether somebody must act on it, it is the last of its heal, it ends a call, and a mailbox wants it.
+        for (kind, needs_human, is_final, ends_call, is_mailed) in [
+            (MessageKind::Started, false, false, false, false),
+            (MessageKind::AttemptFailed, false, false, false, false),
+            (MessageKind::Healed, false, true, true, true),
+            (MessageKind::Recovered, false, true, true, true),
+            (MessageKind::Exhausted, true, true, false, true),
+            (MessageKind::Suppressed, true, true, false, true),
+            (MessageKind::Firing, false, false, false, true),
+            (MessageKind::Resolved, false, true, true, true),
+            (MessageKind::ApprovalNeeded, true, false, false, true),
+            (MessageKind::Expired, true, true, false, true),
+            (MessageKind::Cancelled, false, true, true, true),
+            (MessageKind::Storm, true, false, false, true),
+            (MessageKind::Reminder, true, false, false, true),
+            (MessageKind::Over, false, false, true, true),
+            (MessageKind::PausedTooLong, true, false, false, true),
+        ] {
+            let told = (kind.needs_human(), kind.is_final(), kind.ends_call(), Audience::Ends.wants(kind));
+            assert_eq!(told, (needs_human, is_final, ends_call, is_mailed), "{}", kind.as_str());
+            assert!(Audience::Everything.wants(kind));
+            let only = Audience::Only([MessageKind::Started, kind].into_iter().collect());
+            for other in MessageKind::ALL {
+                assert_eq!(only.wants(other), other == kind || other == MessageKind::Started, "{}", other.as_str());
+            }
+        }
+    }
 }

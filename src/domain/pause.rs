@@ -233,11 +233,45 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_and_the_longest_that_may_be_asked_for_are_granted() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let month = 31 * 24 * 3600;
+        for (request, until) in [
+            (PauseRequest { lasts: Duration::from_secs(1), ..request() }, 1_001),
+            (PauseRequest { lasts: Duration::from_secs(month), ..request() }, 1_000 + month.cast_signed()),
+            (PauseRequest { reason: "\u{fc}".repeat(500), by: "\u{fc}".repeat(100), ..request() }, 4_600),
+        ] {
+            let pause = Pause::new(PauseId(Uuid::nil()), request, now).unwrap();
+            assert_eq!((pause.since, pause.until.as_second()), (now, until));
+            assert_eq!(pause.id.to_string(), "00000000-0000-0000-0000-000000000000");
+        }
+        let by = "x".repeat(101);
+        assert_eq!(Pause::new(PauseId(Uuid::nil()), PauseRequest { by, ..request() }, now), Err(PauseError::By));
+        let says = |error: PauseError| error.to_string();
+        assert_eq!(says(PauseError::Duration), "a pause lasts from one second to 31 days");
+        assert_eq!(says(PauseError::Reason), "a pause needs a reason of 1 to 500 characters");
+        assert_eq!(says(PauseError::By), "a pause needs the name of who asks for it, 1 to 100 characters");
+    }
+
+    #[test]
+    fn what_a_pause_covers_is_said_in_the_words_it_was_asked_with() {
+        let matchers = AlertMatchers::parse(vec!["job=ui".to_owned(), "severity!=info".to_owned()]).unwrap();
+        for (scope, said) in [
+            (PauseScope::All, "everything"),
+            (PauseScope::Rule { rule: "restart".to_owned() }, "rule restart"),
+            (PauseScope::Alerts { matchers }, "alerts with job=ui, severity!=info"),
+        ] {
+            assert_eq!(scope.to_string(), said);
+        }
+    }
+
+    #[test]
     fn matchers_come_back_as_written_and_an_empty_list_means_nothing() {
         let written = vec!["job=~\"ui|post\"".to_owned(), "severity!=info".to_owned()];
         let matchers = AlertMatchers::parse(written.clone()).unwrap();
         let json = serde_json::to_string(&matchers).unwrap();
         assert_eq!(serde_json::from_str::<AlertMatchers>(&json).unwrap(), matchers);
+        assert_ne!(AlertMatchers::parse(vec!["job=db".to_owned()]).unwrap(), matchers);
         let labels = |job: &str, severity: &str| {
             Labels::from([("job".to_owned(), job.to_owned()), ("severity".to_owned(), severity.to_owned())])
         };
