@@ -63,21 +63,58 @@ fn only_those_who_were_called_are_told_that_it_is_over_whatever_their_events_say
     assert_eq!(world.told_of(MessageKind::Over), ["on-call/pager"]);
 }
 
-#[test]
-fn of_several_alerts_the_last_one_to_resolve_ends_it() {
+/// As [`exhausted`], for two alerts, both of which fire on.
+fn exhausted_for_two() -> World {
     let mut world = World::new();
-    world.fires(request(vec![step(1)]));
     let other = world.alert("post", AlertStatus::Firing, MINUTE);
+    world.fires(request(vec![step(1)]));
     world.fires_as(other, request(vec![step(1)]));
     world.due();
     world.ends(failed());
+    assert_eq!((world.state(), world.last().alerts.len()), ("exhausted", 2));
+    world
+}
+
+#[test]
+fn of_several_alerts_the_last_one_to_resolve_ends_it() {
+    let mut world = exhausted_for_two();
     world.resolves();
     assert_eq!(world.told_of(MessageKind::Over).len(), 0);
+    let told = world.last().timeline.len();
+    world.resolves();
+    assert_eq!(world.last().timeline.len(), told, "a repeat is no news while the other one fires");
     let gone = world.last().alerts[1].fingerprint;
     let up_since = world.now - 60 * MINUTE;
     let reason = world.apply(None, Event::Absent { alerts: vec![gone], up_since });
     assert!(matches!(reason, Reason::AlertGone { .. }), "also where nobody told the resolve: {reason}");
     assert_eq!(world.told_of(MessageKind::Over), BOTH);
+}
+
+#[test]
+fn an_alert_that_is_gone_says_nothing_of_the_one_that_fires_on() {
+    let mut world = exhausted_for_two();
+    let gone = vec![world.last().alerts[1].fingerprint];
+    let up_since = world.now - 60 * MINUTE;
+    world.apply(None, Event::Absent { alerts: gone.clone(), up_since });
+    let standing: Vec<_> = world.last().alerts.iter().map(|alert| alert.status).collect();
+    assert_eq!(standing, [AlertStatus::Firing, AlertStatus::Resolved]);
+    assert_eq!(world.told_of(MessageKind::Over).len(), 0, "somebody is still needed");
+    let again = world.apply(None, Event::Absent { alerts: gone, up_since });
+    assert_eq!(again, Reason::EvidenceAsBefore);
+    world.resolves();
+    assert_eq!(world.told_of(MessageKind::Over), BOTH);
+}
+
+#[test]
+fn the_story_of_a_heal_that_called_nobody_ends_with_it() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    let instruction = Instruction { order: Order::Cancel, by: "ann".to_owned(), because: String::new() };
+    world.apply(None, Event::Instructed(instruction));
+    let ended = world.last().clone();
+    assert_eq!((ended.phase.name(), ended.call.as_ref()), ("cancelled", None));
+    world.pass(MINUTE).resolves();
+    assert_eq!(*world.last(), ended);
 }
 
 #[test]
@@ -155,7 +192,8 @@ fn a_storm_outlasts_the_heal_that_told_of_it() {
     world.pass(MINUTE).resolves();
     assert_eq!((world.state(), world.told_of(MessageKind::Over).len()), ("recovered", 0));
     assert!(matches!(world.call_is_looked_at(), Reason::NotDue { .. }));
-    // It went on meanwhile.
+    // It went on meanwhile, and a later heal is about the alert.
+    world.episodes.values_mut().next().unwrap().heal = Some(HealId(Uuid::from_u128(99)));
     world.load.rule.storm = Some(Storm { since: world.now, until: world.now + 10 * MINUTE });
     world.pass(5 * MINUTE);
     assert!(matches!(world.call_is_looked_at(), Reason::StillCalled { .. }));
@@ -200,6 +238,39 @@ fn a_call_whose_alert_a_later_heal_has_taken_up_is_over_unless_that_one_calls_to
     world.episodes.values_mut().next().unwrap().ended = None;
     assert_eq!(world.pass(60 * MINUTE).call_is_looked_at(), Reason::TakenUp { heal: Some(later) });
     assert_eq!(world.told_of(MessageKind::Over), BOTH);
+}
+
+#[test]
+fn only_a_later_heal_of_the_same_rule_and_target_takes_an_alert_over() {
+    let mut world = exhausted(World::new());
+    world.pass(60 * MINUTE);
+    let own = world.episodes.values().next().unwrap().clone();
+    let later = Episode { heal: Some(HealId(Uuid::from_u128(99))), ended: None, ..own };
+    let fingerprint = world.alert("db", AlertStatus::Firing, MINUTE).fingerprint;
+    let looked_at = |memories: Vec<Episode>| {
+        let snapshot = Snapshot { heal: Some(world.last().clone()), memories, ..Snapshot::default() };
+        decide(&world.policy, &snapshot, Event::CallDue, world.now).reason
+    };
+    let others = vec![
+        Episode { rule: "other".to_owned(), ..later.clone() },
+        Episode { target: Target::new("docker:local/name/db"), ..later.clone() },
+        Episode { fingerprint, ..later.clone() },
+    ];
+    assert!(matches!(looked_at(others), Reason::StillCalled { .. }));
+    assert!(matches!(looked_at(vec![later]), Reason::TakenUp { .. }));
+}
+
+#[test]
+fn a_call_stays_while_an_alert_fires_that_no_later_heal_is_about() {
+    let mut world = exhausted_for_two();
+    world.pass(60 * MINUTE);
+    let (ui, later) = (world.last().alerts[0].fingerprint, Some(HealId(Uuid::from_u128(99))));
+    let memory = world.episodes.get_mut(&ui).unwrap();
+    (memory.heal, memory.ended) = (later, None);
+    assert!(matches!(world.call_is_looked_at(), Reason::StillCalled { .. }), "nobody is at work on the other one");
+    world.heals.last_mut().unwrap().alerts[1].status = AlertStatus::Resolved;
+    world.pass(60 * MINUTE);
+    assert_eq!(world.call_is_looked_at(), Reason::TakenUp { heal: later });
 }
 
 #[test]

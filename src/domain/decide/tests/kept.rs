@@ -116,3 +116,28 @@ fn a_resolve_between_attempts_is_the_deeds_and_must_last() {
     world.resolves();
     assert_eq!(world.state(), "verifying", "no recovery by itself: something was done");
 }
+
+#[test]
+fn a_reset_forgets_what_is_this_heals_own_and_nothing_else() {
+    use crate::domain::instruction::{Instruction, Order};
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(failed());
+    // The call is over, and yet the ladder is remembered until the reset.
+    world.resolves();
+    assert_eq!((world.state(), world.last().call.as_ref()), ("exhausted", None));
+    let own = world.episodes.values().next().expect("a memory").clone();
+    assert!(own.ended.is_some());
+    let others = Episode { heal: Some(HealId(Uuid::from_u128(99))), ..own.clone() };
+    let goes_on = Episode { ended: None, ..own.clone() };
+    let reset = |memories: Vec<Episode>| {
+        let snapshot = Snapshot { heal: Some(world.last().clone()), memories, ..Snapshot::default() };
+        let order = Instruction { order: Order::Reset, by: "ann".to_owned(), because: String::new() };
+        decide(&world.policy, &snapshot, Event::Instructed(order), world.now)
+    };
+    let plan = reset(vec![others.clone(), goes_on.clone(), own.clone()]);
+    assert_eq!(plan.episodes, [Episode { heal: None, ended: None, ..own }]);
+    assert!(matches!(plan.reason, Reason::Reset { .. }), "{}", plan.reason);
+    assert_eq!(reset(vec![others, goes_on]).reason, Reason::NothingToReset);
+}
