@@ -79,3 +79,107 @@ fn ended(heal: &Heal, outcome: Outcome) -> String {
         Outcome::Healed | Outcome::Recovered | Outcome::Shadowed | Outcome::Cancelled => "nothing".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::heal::AttemptId;
+    use crate::domain::heal::tests::{acting, at, heal, verifying};
+
+    /// A heal before this attempt of this step of so many.
+    fn climbed(phase: Phase, attempts_used: u32, step: usize, steps: usize) -> Heal {
+        let mut heal = heal(phase);
+        heal.steps = vec![heal.steps[0].clone(); steps];
+        heal.step = step;
+        if let Some(step) = heal.steps.get_mut(step) {
+            step.attempts_used = attempts_used;
+        }
+        heal
+    }
+
+    #[test]
+    fn an_open_heal_says_what_comes_next_if_nobody_does_anything() {
+        let waits = || Phase::Pending { due_at: at(130), unreachable_since: None };
+        let asks = |approvers: &[&str]| Phase::AwaitingApproval {
+            attempt: AttemptId(uuid::Uuid::nil()),
+            expires_at: at(140),
+            approvers: approvers.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let summary = heal(waits()).steps[0].action.summary();
+        let at_130 = "at 1970-01-01T00:02:10Z";
+        let until_160 = "by 1970-01-01T00:02:40Z at the latest";
+        let if_not = "if not by 1970-01-01T00:06:40Z,";
+        let mut at_once = climbed(verifying(Some(400), None, None), 1, 0, 1);
+        at_once.steps[0].verify.healthy_for = Duration::ZERO;
+        for (heal, expected) in [
+            (
+                climbed(waits(), 1, 0, 1),
+                format!("{at_130} the guards are asked, then attempt 2 of 2 begins: {summary}"),
+            ),
+            (
+                climbed(waits(), 0, 1, 2),
+                format!("{at_130} the guards are asked, then attempt 1 of 2 of step 2 of 2 begins: {summary}"),
+            ),
+            (climbed(waits(), 0, 0, 0), "it is looked at again at 1970-01-01T00:02:10Z".to_owned()),
+            (
+                heal(asks(&[])),
+                "a person must approve; without an answer it ends at 1970-01-01T00:02:20Z and a human is called"
+                    .to_owned(),
+            ),
+            (
+                heal(asks(&["ann", "bob"])),
+                "ann or bob must approve; without an answer it ends at 1970-01-01T00:02:20Z and a human is called"
+                    .to_owned(),
+            ),
+            (heal(acting(Some(false))), format!("the action is asked to stop and ends {until_160}")),
+            (heal(acting(None)), format!("the action ends {until_160}; then its effect is verified")),
+            (
+                climbed(verifying(Some(400), None, None), 1, 0, 1),
+                format!("healed once it has been well for 30s; {if_not} attempt 2 of 2 follows"),
+            ),
+            (at_once, format!("healed once it is well; {if_not} attempt 2 of 2 follows")),
+            (
+                climbed(verifying(Some(400), None, None), 2, 0, 2),
+                format!("healed once it has been well for 30s; {if_not} the next step follows: {summary}"),
+            ),
+            (
+                climbed(verifying(Some(400), None, None), 2, 1, 2),
+                format!("healed once it has been well for 30s; {if_not} a human is called"),
+            ),
+            (
+                heal(verifying(Some(400), Some(200), None)),
+                "healed at 1970-01-01T00:03:50Z if it stays well until then".to_owned(),
+            ),
+            (heal(verifying(None, None, None)), "it ends when its alerts have resolved".to_owned()),
+        ] {
+            assert_eq!(outlook(&heal), expected);
+        }
+    }
+
+    #[test]
+    fn an_ended_heal_says_whether_anything_is_left_to_do() {
+        let ended = |outcome, has_acted, throttle| {
+            let mut heal = heal(Phase::Ended { outcome, at: at(100) });
+            heal.first_attempt_at = Some(at(50)).filter(|_| has_acted);
+            heal.throttle = Duration::from_mins(throttle);
+            outlook(&heal)
+        };
+        let goes_on = "nothing; should it fire again within 5m, the ladder goes on where it stopped";
+        let must_look = "a human must look: nothing more is done for this episode";
+        assert_eq!(ended(Outcome::Healed, true, 5), goes_on);
+        assert_eq!(ended(Outcome::Recovered, true, 5), goes_on);
+        assert_eq!(ended(Outcome::Healed, true, 0), "nothing", "no ladder is remembered");
+        assert_eq!(ended(Outcome::Recovered, false, 5), "nothing", "nothing was done");
+        assert_eq!(ended(Outcome::Shadowed, false, 5), "nothing");
+        assert_eq!(ended(Outcome::Cancelled, true, 5), "nothing");
+        assert_eq!(ended(Outcome::Suppressed, false, 5), must_look);
+        assert_eq!(ended(Outcome::Expired, false, 5), must_look);
+        assert_eq!(
+            ended(Outcome::Exhausted, true, 5),
+            "a human must look: nothing more is tried until the ladder is forgotten, 5m after the end or by \
+             `autoheal heals reset 00000000-0000-0000-0000-000000000001`"
+        );
+    }
+}

@@ -282,3 +282,6 @@ impl Reason {
         document["code"].as_str().unwrap_or_default().to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;

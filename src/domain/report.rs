@@ -152,5 +152,46 @@ mod tests {
             both.rules["restart"].to_string(),
             "14 healed, 2 exhausted; would have acted 1 time; 1 resolved on its own after 3m"
         );
+        assert_eq!(RuleReport::default().to_string(), "nothing has ended");
+        both.add_ended("restart", Outcome::Healed, 3);
+        assert_eq!(both.rules["restart"].ended[&Outcome::Healed], 17);
+    }
+
+    #[test]
+    fn a_shadow_counts_as_resolved_when_its_last_alert_is() {
+        use crate::domain::alert::{Alert, Fingerprint, Labels};
+        use crate::domain::heal::Phase;
+        use crate::domain::heal::tests::{acting, at, heal};
+        let alert = |ends_at: Option<i64>| Alert {
+            fingerprint: Fingerprint::of(&Labels::new()),
+            status: if ends_at.is_some() { AlertStatus::Resolved } else { AlertStatus::Firing },
+            labels: Labels::new(),
+            annotations: Labels::new(),
+            starts_at: at(0),
+            ends_at: ends_at.map(at),
+            generator_url: String::new(),
+        };
+        let shadow = |ends: &[Option<i64>]| {
+            let mut shadow = heal(Phase::Ended { outcome: Outcome::Shadowed, at: at(100) });
+            shadow.alerts = ends.iter().map(|ends_at| alert(*ends_at)).collect();
+            shadow
+        };
+        let mut report = Report::default();
+        for shadow in [
+            shadow(&[Some(160), Some(400)]),
+            shadow(&[Some(160), None]),
+            shadow(&[Some(40)]),
+            Heal { phase: acting(None), ..shadow(&[Some(160)]) },
+        ] {
+            report.add_shadow(&shadow);
+        }
+        let told = &report.rules["restart"].shadows;
+        assert_eq!(told.would_have_acted, 4);
+        let seconds: Vec<_> = told.resolved_after.iter().map(Duration::as_secs).collect();
+        assert_eq!(seconds, [300, 0], "the last alert counts, and none fires any more; a clock may have gone back");
+        // It fires again: when it last ended says nothing now.
+        let mut again = shadow(&[Some(160)]);
+        again.alerts[0].status = AlertStatus::Firing;
+        assert_eq!(resolved_after(&again), None);
     }
 }
