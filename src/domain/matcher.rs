@@ -111,7 +111,7 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 /// The four operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Operator {
     Equal,
     NotEqual,
@@ -142,12 +142,6 @@ struct RawMatcher {
     value_offset: usize,
 }
 
-impl PartialEq for RawMatcher {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.name, self.operator, &self.value) == (&other.name, other.operator, &other.value)
-    }
-}
-
 impl RawMatcher {
     fn compile(self, text: &str) -> Result<Matcher, MatcherError> {
         let Self { name, operator, value, name_offset, value_offset } = self;
@@ -174,7 +168,7 @@ impl RawMatcher {
 }
 
 /// Alertmanager's fallback rule. When both parsers refuse, the one that came further has the better explanation.
-fn choose<T: PartialEq>(strict: Result<T, MatcherError>, classic: Result<T, MatcherError>) -> Result<T, MatcherError> {
+fn choose<T>(strict: Result<T, MatcherError>, classic: Result<T, MatcherError>) -> Result<T, MatcherError> {
     match (strict, classic) {
         (_, Ok(matcher)) | (Ok(matcher), Err(_)) => Ok(matcher),
         (Err(strict), Err(classic)) => Err(if strict.offset > classic.offset { strict } else { classic }),

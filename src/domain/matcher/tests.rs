@@ -37,6 +37,7 @@ fn reads_what_alertmanager_reads() {
         ("a=b=c", r#"a = "b=c""#),
         (r"a=~\d+", r#"a =~ "\\d+""#),
         (r#"a=~"\d+""#, r#"a =~ "\\d+""#),
+        ("_job:name=a b", r#"_job:name = "a b""#),
         (r"a=b\", r#"a = "b\\""#),
         ("a=it's", r#"a = "it's""#),
         ("a=x{y", r#"a = "x{y""#),
@@ -49,6 +50,7 @@ fn reads_what_alertmanager_reads() {
         ("0day=x", r#"0day = "x""#),
         ("service.name=x", r#"service.name = "x""#),
         (r#""a"="b","#, r#"a = "b""#),
+        ("\t\"a b\" = \"c\" ", r#"a b = "c""#),
         // Both succeed and disagree: classic wins.
         ("a=b,", r#"a = "b,""#),
         (r#"a="\t""#, r#"a = "\\t""#),
@@ -75,6 +77,7 @@ fn refuses_what_alertmanager_refuses_and_shows_where() {
         (r#"a="b"c""#, 5, "a comma or the end is expected here"),
         (r#"a="b",c="d""#, 4, "a quote within the value is written \\\""),
         (r#""a b"="\d""#, 7, "unknown escape \\d in a quoted string; a backslash itself is written \\\\d"),
+        (r#""a b"="xy\d""#, 9, "unknown escape \\d in a quoted string; a backslash itself is written \\\\d"),
         (r#""a b"="#, 6, "a value is expected here; the empty one is written \"\""),
         (r#""a b"#, 0, "a matcher begins with a label name"),
         (r#"""="x""#, 1, "the label name is empty"),
@@ -98,12 +101,27 @@ fn lists_have_optional_braces_and_commas() {
         ("{a=b", vec![r#"a = "b""#]),
         ("a=b}", vec![r#"a = "b""#]),
         (r#"{"a b"=c}"#, vec![r#"a b = "c""#]),
+        // Only the classic parser succeeds: blanks within a value, a comma within quotes, also behind a quote that is none.
+        ("{a=b c,d=e f}", vec![r#"a = "b c""#, r#"d = "e f""#]),
+        (r#"a=b c,d="x,y""#, vec![r#"a = "b c""#, r#"d = "x,y""#]),
+        (r#"a="x\",\d",b=c d"#, vec![r#"a = "x\",\\d""#, r#"b = "c d""#]),
     ] {
         let list = Matcher::parse_list(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(list.iter().map(show).collect::<Vec<_>>(), expected, "{text}");
     }
     for (text, offset) in [("{a=b,,c=d}", 5), (r#"{"a b"=c"#, 8), (r#""a b"=c}"#, 7), ("{}x", 2)] {
         assert_eq!(Matcher::parse_list(text).map(|_| ()).expect_err(text).offset, offset, "{text}");
+    }
+    for (text, offset, message) in [
+        ("{a=b c,,d=e}", 7, "a matcher begins with a label name"),
+        ("{a=b c,d", 8, "after the label name \"d\" one of =, !=, =~, !~ is expected"),
+        (r#"{a=b c,job=~"ui("}"#, 15, "bad regular expression: missing closing )"),
+        (r#"{"a b"=c d}"#, 9, "a comma or the end is expected here"),
+        // A comma does not end an escape, so this quote is none.
+        (r#"a="\,",b=c d"#, 5, "a quote within the value is written \\\""),
+    ] {
+        let error = Matcher::parse_list(text).map(|_| ()).expect_err(text);
+        assert_eq!((error.offset, error.message.as_str()), (offset, message), "{text}");
     }
 }
 
@@ -135,6 +153,8 @@ fn a_matcher_is_written_in_one_way() {
         ("a!~\"x\ny\\\"\"", r#"a!~"x\ny\"""#),
         (r#""job name"!="ui""#, r#""job name"!="ui""#),
         ("0day=x", r#""0day"="x""#),
+        ("job_name=x", r#"job_name="x""#),
+        ("job:rate=x", r#"job:rate="x""#),
     ] {
         assert_eq!(Matcher::parse(text).map(|matcher| matcher.to_string()).as_deref(), Ok(written), "{text}");
     }
