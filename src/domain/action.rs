@@ -266,3 +266,6 @@ impl RenderedAction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -357,4 +357,44 @@ mod tests {
         assert_ne!(target(&[], &long), target(&[], &longer));
         assert!(target(&[], &longer).chars().count() < 130);
     }
+
+    #[test]
+    fn a_job_is_written_and_said_as_the_rule_has_it() {
+        let alert = alert(&[]);
+        let plain = AwxJob { extra_vars: BTreeMap::new(), ..job(&[], "ui") };
+        let plain = plain.render(AlertContext { alert: &alert }).unwrap();
+        assert_eq!(Value::Object(plain.fields()), json!({"server": "default", "template": "Restart"}));
+        assert_eq!((plain.summary().as_str(), plain.target().as_str()), ("run AWX job Restart", "awx:default/Restart"));
+        let text = |source: &str| Some(Template::parse(source).unwrap());
+        let whole = AwxJob {
+            server: "prod".to_owned(),
+            workflow: true,
+            organization: text("Shop"),
+            project: text("ops"),
+            inventory: text("web"),
+            job_tags: text("restart"),
+            skip_tags: text("slow"),
+            credentials: vec![text("ssh").unwrap()],
+            labels: vec![text("night").unwrap()],
+            job_type: Some(JobType::Check),
+            ..job(&["web1", "web2"], "ui")
+        };
+        let whole = whole.render(AlertContext { alert: &alert }).unwrap();
+        let fields = json!({
+            "server": "prod", "template": "Restart", "workflow": true, "organization": "Shop", "project": "ops",
+            "inventory": "web", "jobTags": "restart", "skipTags": "slow", "limit": ["web1", "web2"],
+            "credentials": ["ssh"], "labels": ["night"], "extraVars": {"service": "ui"}, "jobType": "check",
+        });
+        assert_eq!(Value::Object(whole.fields()), fields);
+        assert_eq!(whole.summary(), "run AWX workflow Restart++Shop limited to web1, web2 on prod");
+        assert_eq!(whole.target(), "awx:prod/Restart++Shop/web/web1,web2/service=ui");
+        assert_eq!(JobType::Run.as_str(), "run");
+    }
+
+    #[test]
+    fn only_what_ansible_would_read_is_taken_apart() {
+        assert_eq!(without_jinja("ui {{ x }} {% y %} {# z #} {ok}"), "ui { { x }} { % y %} { # z #} {ok}");
+        assert_eq!(without_jinja("{{{ x"), "{ { { x", "what is left must open nothing either");
+        assert!(limit(&"x".repeat(255)).is_ok() && limit(&"x".repeat(256)).unwrap_err().contains("longer"));
+    }
 }

@@ -137,6 +137,7 @@ mod tests {
             let error = rendered(argument, value).unwrap_err();
             assert!(error.contains("command[1]") && error.contains(why), "{error}");
         }
+        assert!(rendered("{{ $labels.x }}", &"x".repeat(4096)).is_ok());
         assert!(rendered("{{ $labels.x }}", &"x".repeat(4097)).unwrap_err().contains("4096"));
     }
 }

@@ -136,6 +136,7 @@ mod tests {
         let written = write_late("a-{{ $job.key }}-{{$job.id}}-{{ $labels.x }}-{{ $job.other }}");
         assert_eq!(shown(&written), "a-{{ $job.key }}-{{ $job.id }}-{{ $labels.x }}-{{ $job.other }}");
         assert!(mentions_late(&written, "id") && !mentions_late(&written, "queue"));
+        assert!(mentions_job(&written) && !mentions_job(&write_late("a-{{ $labels.x }}")));
         assert_eq!(facts.fill(&written, |fact| fact.replace('/', "%2F")), "a-K-7%2F8-{{ $labels.x }}-{{ $job.other }}");
         assert_eq!(facts.fill_tree(&serde_json::json!({"a": [written, 1]}))["a"][1], 1);
     }
