@@ -105,6 +105,36 @@ fn days_count_from_either_end_of_every_month() {
 }
 
 #[test]
+fn what_no_clock_or_calendar_shows_is_refused() {
+    for (start, end, is_one) in [
+        ("00:00", "24:00", true),
+        ("23:59", "24:00", true),
+        ("00:00", "24:01", false),
+        ("24:00", "24:00", false),
+        ("12:60", "13:00", false),
+        ("25:00", "26:00", false),
+        ("1:00", "02:00", false),
+        ("+1:00", "02:00", false),
+        ("01:00", "02", false),
+        ("02:00", "02:00", false),
+    ] {
+        assert_eq!(Times::parse(start, end).is_ok(), is_one, "{start} to {end}");
+    }
+    let refused = |text: &str| text.parse::<DaysOfMonth>().map_err(|error| error.to_string()).expect_err(text);
+    for text in ["0", "32", "-32", "first"] {
+        assert!(refused(text).contains("no day of a month"), "{text}");
+    }
+    assert_eq!(refused("-3:5"), "5 counts from the start of a month but -3 from its end");
+    assert_eq!(refused("5:3"), "day 3 can come before day 5");
+    // As in Alertmanager: in February nothing would be left of it.
+    assert_eq!(refused("28:-1"), "day -1 can come before day 28");
+    assert!("1:-1".parse::<DaysOfMonth>().is_ok());
+    assert!("may:march".parse::<Months>().is_err() && "13".parse::<Months>().is_err());
+    assert!("saturday:monday".parse::<Weekdays>().is_err() && "payday".parse::<Weekdays>().is_err());
+    assert!("2026:2025".parse::<Years>().is_err() && "0".parse::<Years>().is_err() && "9999".parse::<Years>().is_ok());
+}
+
+#[test]
 fn wall_clocks_count_when_they_are_changed() {
     // Berlin 2026: 02:00 becomes 03:00 on 29 March at 01:00Z, and 03:00 becomes 02:00 on 25 October at 01:00Z.
     let night = Period { times: Some(times(&[("02:15", "02:45")])), ..Period::always(zone("Europe/Berlin")) };
