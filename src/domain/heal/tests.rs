@@ -155,6 +155,7 @@ fn what_comes_after_the_end_is_no_news_of_the_heal() {
 #[test]
 fn a_long_story_keeps_how_it_began_and_what_came_last() {
     let mut heal = heal(acting(None));
+    assert_eq!(serde_json::to_value(&heal).unwrap().get("timelineDropped"), None, "of nothing nothing is said");
     for line in 0..Heal::MAX_TIMELINE + 3 {
         heal.tell(at(0), line.to_string(), Reason::NotifyOnly, "autoheal");
     }

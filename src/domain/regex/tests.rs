@@ -79,6 +79,7 @@ fn what_go_matches_is_matched() {
         ("\\pL", "\u{e9}", "1"),
         ("\\p{Greek}", "\u{3b1}", "a"),
         ("\\p{Yi}", "\u{a000}", "a"),
+        ("\\p{Old_Italic}", "\u{10300}", "a"),
         ("\\P{Greek}", "a", "\u{3b1}"),
         ("\\p{^Greek}", "a", "\u{3b1}"),
         ("[\\p{Lu}\\d]", "5", "a"),
