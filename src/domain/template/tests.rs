@@ -286,3 +286,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whoever_misspells_a_name_can_be_told_what_was_meant() {
+    for name in ["toUpper", "reReplaceAll", "$labels", "$annotations", "$alert"] {
+        assert!(super::names().any(|known| known == name), "{name}");
+    }
+}
