@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::daemon::{Daemon, Home, alert, delivery};
+use crate::support::daemon::{Daemon, Home, alert, delivery, eventually};
 use crate::support::engine::{Container, Engine, Recipe, unique};
 use crate::support::office::Office;
 use crate::support::wait;
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub deeds: Vec<(String, String)>,
     /// The subjects of all mails.
     pub mails: Vec<String>,
+    /// The titles of all posts to the chat, which is told of every step.
+    pub chat: Vec<String>,
 }
 
 impl Scene {
@@ -67,21 +69,42 @@ impl Scene {
         news.filter(|(_, action)| ["start", "restart", "stop", "unpause"].contains(&action.as_str())).collect()
     }
 
-    /// Stops the daemon, which sends what is still to be sent, and tells everything.
-    pub fn ends(mut self, daemon: Daemon) -> Outcome {
+    /// Stops the daemon when everything has been sent, and tells everything.
+    pub fn ends(self, daemon: Daemon) -> Outcome {
+        eventually("everything has been sent", || daemon.json("/api/v1/status")["outbox"]["waiting"] == 0);
         assert!(daemon.terminate().success());
+        self.closes()
+    }
+
+    /// Tells everything, when no daemon runs any more.
+    pub fn closes(mut self) -> Outcome {
         let deeds = self.deeds();
-        let (mails, _) = self.office.close();
+        let (mails, posts) = self.office.close();
         let subject = |mail: &Value| crate::support::smtp::header(mail, "Subject").join("");
-        Outcome { deeds, mails: mails.iter().map(subject).collect() }
+        let title = |post: &Value| post["attachments"][0]["title"].as_str().unwrap_or_default().to_owned();
+        Outcome { deeds, mails: mails.iter().map(subject).collect(), chat: posts.iter().map(title).collect() }
     }
 }
 
 impl Outcome {
-    /// Nothing was done, and one mail calls a human.
+    /// Nothing was done, and a human is called once.
     pub fn is_harmless_and_told_once(&self) {
         assert_eq!(self.deeds, Vec::<(String, String)>::new());
-        assert!(self.mails.len() == 1 && self.mails[0].contains("human needed"), "{:?}", self.mails);
+        assert_eq!(self.told(), ["human needed"], "{self:?}");
+    }
+
+    /// What the mailbox was told, mail by mail, without the numbers: `human needed`, `healed`, `firing`. Whoever is called
+    /// by mail is called in the chat as well, and as often.
+    pub fn told(&self) -> Vec<String> {
+        let is_call = |title: &&String| title.contains("human needed") || title.contains("approval needed");
+        let calls = |titles: &[String]| titles.iter().filter(is_call).count();
+        assert_eq!(calls(&self.mails), calls(&self.chat), "{self:?}");
+        let words = |subject: &String| match subject.split_once(" — ") {
+            Some((_, words)) => words.split(',').next().unwrap().split(" after ").next().unwrap().to_owned(),
+            // A plain notification says only how the alerts stand.
+            None => subject.trim_start_matches('[').split([':', ']']).next().unwrap().to_lowercase(),
+        };
+        self.mails.iter().map(words).collect()
     }
 
     /// How often something was done.

@@ -23,6 +23,7 @@ fn an_approval_that_comes_after_the_recovery_starts_nothing() {
     assert!(answer.status().is_client_error(), "{answer:?}");
     let outcome = scene.ends(daemon);
     assert_eq!(outcome.deeds.len(), 0, "{outcome:?}");
+    assert_eq!(outcome.told(), ["approval needed", "recovered on its own"], "{outcome:?}");
 }
 
 #[test]
@@ -53,6 +54,7 @@ fn a_restart_that_a_person_cancels_goes_no_further() {
     let outcome = scene.ends(daemon);
     assert_eq!(outcome.count("restart"), 1, "only what had begun: {outcome:?}");
     assert_eq!(outcome.count("start"), 1, "the second half of that restart: {outcome:?}");
+    assert_eq!(outcome.told(), ["cancelled by a person"], "{outcome:?}");
 }
 
 #[test]
@@ -80,5 +82,6 @@ rules:
     daemon.wait_for_state("healed");
     assert_eq!(wait(container.output(&["cat", "/tmp/seen"])), "a b; reboot\n");
     let outcome = scene.ends(daemon);
-    assert_eq!((outcome.deeds.len(), outcome.mails.len()), (0, 2), "one mail for each: {outcome:?}");
+    assert_eq!(outcome.deeds.len(), 0, "{outcome:?}");
+    assert_eq!(outcome.told(), ["human needed", "healed"], "one mail for each: {outcome:?}");
 }

@@ -60,10 +60,18 @@ fn labels_that_are_no_names_reach_no_engine() {
 
 #[test]
 fn a_typo_in_a_template_is_found_before_anything_starts() {
-    let scene = Scene::new(&BY_NAME.replace("$labels.container", "$labels.container | toUper"));
+    let mut scene = Scene::new(&BY_NAME.replace("$labels.container", "$labels.container | toUper"));
+    let _bystander = scene.container(Recipe::idle());
+    scene.deeds();
     let output = scene.home.command(&["serve"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && said.contains("rules/rules.yml:6:") && said.contains("toUper"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("rules/rules.yml:6:") && said.contains("did you mean `toUpper`?"),
+        "{said}"
+    );
+    // Whoever started it reads it; nobody else is told.
+    let outcome = scene.closes();
+    assert_eq!((outcome.deeds.len(), outcome.told().len()), (0, 0), "{outcome:?}");
 }
 
 #[test]
