@@ -323,10 +323,8 @@ mod tests {
 
     #[test]
     fn aliases_of_aliases_end_somewhere() {
-        let mut deep = "a0: &a0 [x]\n".to_owned();
-        for level in 1..100 {
-            deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
-        }
+        let levels = (1..100).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        let deep: String = std::iter::once("a0: &a0 [x]\n".to_owned()).chain(levels).collect();
         let error = parse(&deep).unwrap_err();
         assert_eq!(error.message, "nested deeper than 64 levels");
         let shallow = parse("a: &a [x, {y: z}]\nb: [*a, *a]\n").unwrap().unwrap();

@@ -99,7 +99,9 @@ fn secrets_in(text: &str) -> Vec<Range<usize>> {
     match parse::parse(text) {
         Ok(root) => {
             let mut found = Vec::new();
-            root.iter().for_each(|root| literal_secrets(text, root, false, &mut found));
+            if let Some(root) = root {
+                literal_secrets(text, &root, false, &mut found);
+            }
             found
         }
         // Without values nobody can tell where a secret ends, so every line that seems to hold one is drawn as stars.

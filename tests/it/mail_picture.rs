@@ -47,6 +47,7 @@ window.onload = () => document.title = JSON.stringify([...document.querySelector
 ";
 
 /// The browser to look with. Who names one must get it; elsewhere there may be none.
+#[expect(clippy::disallowed_methods, reason = "the script that installs the browser names it")]
 fn browser() -> Option<String> {
     if let Ok(named) = std::env::var("AUTOHEAL_TEST_BROWSER") {
         return Some(named);

@@ -640,9 +640,9 @@ fn an_attack_is_refused_quickly() {
         let told = told(&[("autoheal.yml", &text)]);
         assert!(told.contains("this is not valid YAML"), "{told}");
     }
-    let labels: String = (0..100_000).map(|number| format!("    l{number}: v\n")).collect();
+    let labels: Vec<_> = (0..100_000).map(|number| format!("    l{number}: v\n")).collect();
     let rule = "rules:\n- metadata: {name: wide}\n  restartContainer: {name: x}\n  labels:\n";
-    let told = told(&[("rules/a.yml", &format!("{rule}{labels}    l0: w\n"))]);
+    let told = told(&[("rules/a.yml", &format!("{rule}{}    l0: w\n", labels.concat()))]);
     assert!(told.contains("key `l0` stands here twice") && told.contains("at rules/a.yml:5:5"), "{told}");
 }
 
