@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::action::Actions;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
+use crate::engine::breath::Breath;
 use crate::engine::cancels::Cancels;
 use crate::engine::deliver::{Courier, Delivery, OnDelivery};
 use crate::engine::evidence::Asking;
@@ -112,6 +113,7 @@ pub async fn run_on(
         metrics: Arc::clone(&metrics),
         cancels: Cancels::default(),
         attempts: TaskTracker::new(),
+        breath: Breath::default(),
         asking: Asking::default(),
         reconciliation: Reconciliation::default(),
         stop: CancellationToken::new(),

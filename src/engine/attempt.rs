@@ -67,6 +67,9 @@ impl Engine {
             Ok(outcome) => outcome?,
             Err(_) => ActionOutcome::TimedOut,
         };
+        if matches!(outcome, ActionOutcome::Unreachable { .. }) {
+            self.breath.found_away();
+        }
         let succeeded = matches!(outcome, ActionOutcome::Done { .. } | ActionOutcome::NotNeeded { .. });
         let took = self.since(attempt.began_at);
         self.metrics.action_ended(step.action.kind(), heal.target.as_str(), &heal.rule, succeeded, took);

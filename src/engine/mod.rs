@@ -4,6 +4,7 @@
 //! replica take the same road. Dropping any task here at any await is a crash, and crashes are resumed.
 
 pub mod attempt;
+pub mod breath;
 pub mod cancels;
 pub mod deliver;
 pub mod evidence;
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::breath::Breath;
 use self::evidence::Asking;
 use self::reconcile::Reconciliation;
 use crate::action::Actions;
@@ -71,6 +73,8 @@ pub struct Engine {
     pub cancels: cancels::Cancels,
     /// The attempts under way.
     pub attempts: TaskTracker,
+    /// The rest between two looks at what is due.
+    pub breath: Breath,
     /// The heals whose evidence is being asked for.
     pub asking: Asking,
     /// What Alertmanager last said.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Engine;
 use super::pace::Pace;
 use crate::domain::heal::Heal;
@@ -21,6 +23,7 @@ impl Engine {
     pub async fn schedule(self: Arc<Self>) {
         self.take_over().await;
         let mut pace = Pace::new(self.clock.now());
+        let mut looked = None;
         loop {
             // Registered before looking, so that a wake-up during the look is not missed.
             let woken = self.wake.heals.notified();
@@ -33,7 +36,7 @@ impl Engine {
             if let Some(by) = pace.put_forward(self.clock.now()) {
                 self.go_on_by_the_new_clock(by).await;
             }
-            let pause = match self.advance().await {
+            let pause = match self.advance(&mut looked).await {
                 Ok(next_due) => next_due.map_or(MAX_IDLE, |due| self.until(due)).min(MAX_IDLE),
                 Err(error) => {
                     tracing::error!(%error, "heals cannot be advanced; trying again");
@@ -75,11 +78,13 @@ impl Engine {
         }
     }
 
-    /// Advances batches until nothing more is due now; answers when the next heal is due.
-    async fn advance(self: &Arc<Self>) -> Result<Option<Timestamp>, StoreError> {
+    /// Advances batches until nothing more is due now, with a rest after each; answers when the next heal is due.
+    async fn advance(self: &Arc<Self>, looked: &mut Option<Instant>) -> Result<Option<Timestamp>, StoreError> {
         loop {
+            self.breath.take(*looked).await;
             let now = self.clock.now();
             let advanced = self.store.advance_due(self.policy(), BATCH, now).await?;
+            *looked = Some(Instant::now());
             for heal in &advanced.changed {
                 if heal.is_news() {
                     self.changed(heal);
