@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, named_params, params};
+use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::session::{Session, decode_heal, encode, millis, millis_up};
@@ -111,32 +111,31 @@ impl Session {
     fn write_heal(&self, heal: &Heal, is_new: bool, start_action: bool, now: Timestamp) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO heal
             (id, rule, target, state, due_at, action_target, lease_owner, lease_until, created_at, updated_at, ended_at, doc)
-            VALUES (:id, :rule, :target, :state, :due_at, :action_target, :lease_owner, :lease_until, :created_at,
-                    :updated_at, :ended_at, :doc)";
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         // Whoever acts keeps its lease through changes that others bring, such as an alert that joins.
-        const UPDATE: &str = "UPDATE heal SET rule = :rule, target = :target, state = :state, due_at = :due_at,
-            action_target = :action_target,
-            lease_owner = CASE WHEN :action_target IS NOT NULL THEN COALESCE(:lease_owner, lease_owner) END,
-            lease_until = CASE WHEN :action_target IS NOT NULL THEN COALESCE(:lease_until, lease_until) END,
-            created_at = :created_at, updated_at = :updated_at, ended_at = :ended_at, doc = :doc WHERE id = :id";
+        const UPDATE: &str = "UPDATE heal SET rule = ?2, target = ?3, state = ?4, due_at = ?5, action_target = ?6,
+            lease_owner = CASE WHEN ?6 IS NOT NULL THEN COALESCE(?7, lease_owner) END,
+            lease_until = CASE WHEN ?6 IS NOT NULL THEN COALESCE(?8, lease_until) END,
+            created_at = ?9, updated_at = ?10, ended_at = ?11, doc = ?12 WHERE id = ?1";
         let acting_on = heal.current_step().filter(|_| is_acting(heal)).map(|step| step.action.target());
-        let rows = self.execute(
-            if is_new { INSERT } else { UPDATE },
-            named_params! {
-                ":id": id_text(heal.id.0),
-                ":rule": heal.rule,
-                ":target": heal.target.as_str(),
-                ":state": heal.phase.name(),
-                ":due_at": heal.due_at().map(millis_up),
-                ":action_target": acting_on.as_ref().map(Target::as_str),
-                ":lease_owner": start_action.then(|| id_text(self.owner)),
-                ":lease_until": start_action.then(|| later(now, LEASE)),
-                ":created_at": millis(heal.created_at),
-                ":updated_at": millis(heal.updated_at),
-                ":ended_at": heal.ended_at().map(millis),
-                ":doc": encode(heal)?,
-            },
-        )?;
+        let statement = if is_new { INSERT } else { UPDATE };
+        let rows = self.written(heal, |doc| {
+            let values = params![
+                id_text(heal.id.0),
+                heal.rule,
+                heal.target.as_str(),
+                heal.phase.name(),
+                heal.due_at().map(millis_up),
+                acting_on.as_ref().map(Target::as_str),
+                start_action.then(|| id_text(self.owner)),
+                start_action.then(|| later(now, LEASE)),
+                millis(heal.created_at),
+                millis(heal.updated_at),
+                heal.ended_at().map(millis),
+                doc,
+            ];
+            Ok(self.execute(statement, values)?)
+        })?;
         if rows == 1 { Ok(()) } else { Err(StoreError::Database(format!("heal {} is not stored", heal.id))) }
     }
 
@@ -235,5 +234,5 @@ pub(super) fn earlier(at: Timestamp, span: Duration) -> i64 {
 
 /// An identity as the store keeps it: sorts as text in the order of its time.
 pub(super) fn id_text(id: uuid::Uuid) -> String {
-    id.hyphenated().to_string()
+    id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }

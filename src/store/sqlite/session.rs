@@ -1,5 +1,6 @@
 //! A connection with what the work on it needs besides, and the small change of talking to `SQLite`.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// Room for documents that is kept; few are larger.
+const LARGEST_PAPER: usize = 64 * 1024;
+
 /// What a job works with. It lives on one thread.
 pub(super) struct Session {
     pub(super) connection: Connection,
@@ -27,13 +31,16 @@ pub(super) struct Session {
     /// Only the writer's is filled; nobody else asks for episodes.
     pub(super) episodes: EpisodeIndex,
     ids: ContextV7,
+    /// Where documents are written down, always the same place: they are too large for an allocator's short way.
+    paper: RefCell<Vec<u8>>,
     /// Declared after the connection, because fields are dropped in order and the lock must go last.
     _lock: Option<LockedFile>,
 }
 
 impl Session {
     pub(super) fn new(connection: Connection, decide: DecideFn, owner: Uuid, lock: Option<LockedFile>) -> Self {
-        Self { connection, decide, owner, episodes: EpisodeIndex::default(), ids: ContextV7::new(), _lock: lock }
+        let (episodes, ids, paper) = (EpisodeIndex::default(), ContextV7::new(), RefCell::default());
+        Self { connection, decide, owner, episodes, ids, paper, _lock: lock }
     }
 
     /// A new identity, later than every one this session gave out before for the same time.
@@ -46,6 +53,19 @@ impl Session {
     /// Runs one statement, parsed once per connection; answers how many rows it changed.
     pub(super) fn execute(&self, sql: &str, values: impl Params) -> rusqlite::Result<usize> {
         self.connection.prepare_cached(sql)?.execute(values)
+    }
+
+    /// Hands a value over as JSON text.
+    pub(super) fn written<T>(
+        &self,
+        value: &impl Serialize,
+        hand_over: impl FnOnce(&str) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut paper = self.paper.borrow_mut();
+        paper.clear();
+        paper.shrink_to(LARGEST_PAPER);
+        serde_json::to_writer(&mut *paper, value).map_err(|error| not_storable(&error))?;
+        hand_over(str::from_utf8(&paper).map_err(|error| not_storable(&error))?)
     }
 
     /// Runs `work` so that nothing of it stays when it fails, and whatever was written before it does.
@@ -86,7 +106,11 @@ pub(super) fn timestamp(millis: i64) -> Result<Timestamp, StoreError> {
 
 /// A value as JSON text.
 pub(super) fn encode(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Database(format!("a value cannot be stored: {error}")))
+    serde_json::to_string(value).map_err(|error| not_storable(&error))
+}
+
+fn not_storable(error: &dyn Display) -> StoreError {
+    StoreError::Database(format!("a value cannot be stored: {error}"))
 }
 
 /// A heal out of its JSON text.
