@@ -15,6 +15,7 @@ use autoheal::domain::backoff::Backoff;
 use autoheal::domain::decide::Policy;
 use autoheal::domain::heal::Heal;
 use autoheal::domain::message::{Audience, Channel, MessageKind};
+use autoheal::engine::breath::Breath;
 use autoheal::engine::cancels::Cancels;
 use autoheal::engine::evidence::Asking;
 use autoheal::engine::reconcile::Reconciliation;
@@ -74,6 +75,7 @@ impl Night {
             cancels: Cancels::default(),
             attempts: TaskTracker::new(),
             asking: Asking::default(),
+            breath: Breath::default(),
             reconciliation: Reconciliation::default(),
             stop: CancellationToken::new(),
         });
