@@ -40,6 +40,6 @@ pub(super) fn unsupported(reader: &Reader<'_>, rule: &Mapping<'_>, awx: &AwxSect
     });
     let in_steps = jobs.iter().flat_map(Node::entries).filter(|entry| entry.key == "awxJob");
     let job = rule.get("awxJob").or_else(|| in_steps.map(|entry| &entry.value).next())?;
-    let named = job.entries().iter().find(|entry| entry.key == "server").map(|entry| entry.value.written.as_str());
+    let named = job.value("server").map(|node| node.written.as_str());
     awx.refusal(named).map(str::to_owned)
 }

@@ -11,7 +11,6 @@ use serde_json::{Map, Number, Value, json};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::load::{LoadOptions, read_secrets};
 use super::names::Names;
-use super::patterns::Patterns;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::{Kind, Node};
 use super::{documents, suggest};
@@ -119,13 +118,7 @@ pub fn read_awx_bootstrap(
             None
         }
         Some(Ok((file, root))) => {
-            let reader = Reader {
-                file: &file,
-                secrets: secrets.as_ref(),
-                problems: &problems,
-                sources: &sources,
-                patterns: Patterns::default(),
-            };
+            let reader = Reader::new(&file, secrets.as_ref(), &problems, &sources);
             reader.mapping(&root, &FILE).and_then(|top| read(&reader, &top, servers))
         }
     };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::awx::AwxSection;
 use super::diagnostic::SourceFile;
-use super::patterns::Patterns;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::template;
 use super::tree::TreeReader;
@@ -140,13 +139,7 @@ fn read_inner(
     root: &Node,
 ) -> BTreeMap<String, Tree<Template>> {
     let problems = std::cell::RefCell::default();
-    let inner = Reader {
-        file,
-        secrets: reader.secrets,
-        sources: reader.sources,
-        problems: &problems,
-        patterns: Patterns::default(),
-    };
+    let inner = Reader::new(file, reader.secrets, &problems, reader.sources);
     let variables =
         inner.any_mapping(root, "`extraVars`").map(|mapping| read_mapping(&inner, &mapping)).unwrap_or_default();
     for problem in problems.borrow().iter() {

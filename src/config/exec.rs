@@ -13,7 +13,7 @@ const SHELLS: [&str; 8] = ["sh", "ash", "bash", "dash", "ksh", "zsh", "busybox",
 pub(super) fn read_command(reader: &Reader<'_>, node: &Node, schema: &Schema) -> Option<Vec<Template>> {
     let before = reader.error_count();
     // What else is wrong with the action has been said.
-    let Some(node) = node.entries().iter().find(|entry| entry.key == "command").map(|entry| &entry.value) else {
+    let Some(node) = node.value("command") else {
         reader.error(&node.span, format!("{} needs `command`", schema.what), "`command` is missing");
         return None;
     };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::http_servers::{HttpSection, check_name, refuse_empty};
-use super::patterns::Patterns;
 use super::reader::{Mapping, Reader, Schema};
 use super::rules::read_pattern;
 use super::tree::TreeReader;
@@ -345,13 +344,7 @@ fn read_body_text(reader: &Reader<'_>, node: &Node, known: Known) -> Option<Body
     // JSON is YAML, and this reader keeps numbers as they are written.
     let (file, root) = yaml::read(reader.file.path().to_owned(), "body".to_owned(), source.to_owned()).ok()?;
     let problems = std::cell::RefCell::default();
-    let inner = Reader {
-        file: &file,
-        secrets: reader.secrets,
-        sources: reader.sources,
-        problems: &problems,
-        patterns: Patterns::default(),
-    };
+    let inner = Reader::new(&file, reader.secrets, &problems, reader.sources);
     let tree = read_json(&inner, &root, known);
     for problem in problems.borrow().iter() {
         reader.error(&node.span, problem.message.clone(), "inside this text");

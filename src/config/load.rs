@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 use super::documents::{self, Document, Named};
 use super::lint::{self, Findings, Linted, LintedRoute};
-use super::patterns::Patterns;
 use super::reader::Reader;
 use super::rule_files::{self, AllRules, RuleFile};
 use super::rules::Surroundings;
@@ -176,13 +175,7 @@ impl Loader<'_> {
     }
 
     fn reader<'r>(&'r self, file: &'r Arc<SourceFile>) -> Reader<'r> {
-        Reader {
-            file,
-            secrets: self.secrets.as_ref(),
-            problems: self.problems,
-            sources: self.sources,
-            patterns: Patterns::default(),
-        }
+        Reader::new(file, self.secrets.as_ref(), self.problems, self.sources)
     }
 
     fn config_paths(&self) -> Vec<PathBuf> {
@@ -275,7 +268,7 @@ impl Loader<'_> {
     fn lint(&self, sections: &Sections<'_>, documents: &[Document], loaded: &[HealRule], routes: &Routes) {
         let findings = Findings(self.problems);
         lint::secrets(documents, &findings);
-        let of_files = documents.iter().filter_map(|(file, root)| Some((file, rule_files::list_in(root)?)));
+        let of_files = documents.iter().filter_map(|(file, root)| Some((file, root.value("rules")?)));
         let lists = sections.rules.iter().copied().chain(of_files);
         let nodes: Vec<_> = lists.flat_map(|(file, list)| rules::nodes(list).map(move |node| (file, node))).collect();
         // Without errors every node has become one rule.

@@ -83,13 +83,12 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.close(span.end),
             Event::Scalar(written, style, anchor, tag) => {
                 let kind = match tag {
-                    None if style == ScalarStyle::Plain => self.scalars.kind(&written),
-                    None => Some(Kind::Text),
+                    None if style == ScalarStyle::Plain => self.scalars.kind(&written).ok_or_else(|| {
+                        SyntaxError::new("this can be read in two ways; write it more plainly", span.start)
+                    })?,
+                    None => Kind::Text,
                     Some(tag) => tagged(&tag, &written, span.start)?,
                 };
-                let kind = kind.ok_or_else(|| {
-                    SyntaxError::new("this can be read in two ways; write it more plainly", span.start)
-                })?;
                 self.add(Node { span, written: written.into_owned(), kind }, anchor)
             }
             Event::Alias(anchor) => {
@@ -180,15 +179,15 @@ fn extent(node: &Node) -> (usize, usize) {
     }
 }
 
-/// What a scalar is whose author says it by a tag such as `!!str`; `None` when it is not that.
-fn tagged(tag: &Tag, written: &str, offset: usize) -> Result<Option<Kind>, SyntaxError> {
+/// What a scalar is whose author says it by a tag such as `!!str`.
+fn tagged(tag: &Tag, written: &str, offset: usize) -> Result<Kind, SyntaxError> {
     if !tag.is_yaml_core_schema() {
         return Err(meaningless(offset));
     }
     // Quoted as JSON, which YAML reads as it is meant.
     let text = format!("!!{} {}", tag.suffix, serde_json::Value::from(written));
     serde_yaml::from_str(&text)
-        .map(|Scalar(kind)| Some(kind))
+        .map(|Scalar(kind)| kind)
         .map_err(|_| SyntaxError::new(format!("this is no value for the tag !!{}", tag.suffix), offset))
 }
 

@@ -94,6 +94,18 @@ pub(super) struct Reader<'a> {
     pub patterns: Patterns,
 }
 
+impl<'a> Reader<'a> {
+    /// Reads `file`, and writes down in `problems` and `sources` what is found.
+    pub fn new(
+        file: &'a Arc<SourceFile>,
+        secrets: Option<&'a Secrets>,
+        problems: &'a RefCell<Diagnostics>,
+        sources: &'a RefCell<Sources>,
+    ) -> Self {
+        Self { file, secrets, problems, sources, patterns: Patterns::default() }
+    }
+}
+
 impl Reader<'_> {
     /// Writes down an error.
     pub fn error(&self, span: &Range<usize>, message: impl Into<String>, label: impl Into<String>) {

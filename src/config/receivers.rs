@@ -145,10 +145,9 @@ pub(super) fn read_quiet_times(
     receivers: &mut [ReceiverSettings],
 ) {
     for node in rules::nodes(list) {
-        let of = |key: &str| node.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value);
-        let Some(quiet) = of("quietTimes") else { continue };
+        let Some(quiet) = node.value("quietTimes") else { continue };
         let mute = intervals.named(reader, quiet);
-        let name = of("name").map(|node| node.written.as_str());
+        let name = node.value("name").map(|node| node.written.as_str());
         if let Some(receiver) = receivers.iter_mut().find(|receiver| Some(receiver.name.as_str()) == name) {
             receiver.calm.quiet.mute = mute;
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 use super::documents::{self, Document, Named};
 use super::names::Names;
-use super::patterns::Patterns;
 use super::reader::{Reader, Schema};
 use super::rules::{self, RuleList, Surroundings};
 use super::sources::Sources;
@@ -37,12 +36,7 @@ pub(super) fn read(
     documents::each(files, |named| {
         let (file, root) = documents::read(named)?;
         let (problems, sources) = (RefCell::default(), RefCell::default());
-        let patterns = Patterns::default();
-        let list = read_file(
-            &Reader { file: &file, secrets, problems: &problems, sources: &sources, patterns },
-            &root,
-            around,
-        );
+        let list = read_file(&Reader::new(&file, secrets, &problems, &sources), &root, around);
         let document = keep_documents.then(|| (Arc::clone(&file), root));
         Ok(RuleFile { file, list, problems: problems.into_inner(), sources: sources.into_inner(), document })
     })
@@ -55,11 +49,6 @@ fn read_file(reader: &Reader<'_>, root: &Node, around: &Surroundings<'_>) -> Rul
     }
     let top = reader.mapping(root, &RULE_FILE);
     top.and_then(|top| Some(rules::read(reader, top.get("rules")?, around))).unwrap_or_default()
-}
-
-/// What stands under `rules:` in a file without mistakes.
-pub(super) fn list_in(root: &Node) -> Option<&Node> {
-    root.entries().iter().find(|entry| entry.key == "rules").map(|entry| &entry.value)
 }
 
 /// The rules of all files.

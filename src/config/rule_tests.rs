@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 use super::files;
-use super::patterns::Patterns;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::{self, Kind, Node};
 use crate::domain::Timestamp;
@@ -171,8 +170,7 @@ pub fn read_rule_tests(path: &Path, working_dir: &Path) -> Result<RuleTests, Dia
     };
     let problems = RefCell::new(problems);
     let sources = RefCell::default();
-    let reader =
-        Reader { file: &file, secrets: None, problems: &problems, sources: &sources, patterns: Patterns::default() };
+    let reader = Reader::new(&file, None, &problems, &sources);
     let tests = read_file(&reader, &root);
     let mut problems = problems.into_inner();
     problems.sort();

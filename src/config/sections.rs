@@ -137,10 +137,10 @@ impl<'n> Sections<'n> {
 
     /// Reads the templates that one file names.
     pub fn add_templates(&mut self, reader: &Reader<'_>, root: &Node, working_dir: &Path) {
-        if let Some(entry) = root.entries().iter().find(|entry| entry.key == "templates")
-            && !matches!(entry.value.kind, Kind::Nothing)
+        if let Some(node) = root.value("templates")
+            && !matches!(node.kind, Kind::Nothing)
         {
-            self.templates.read(reader, &entry.value, working_dir);
+            self.templates.read(reader, node, working_dir);
         }
     }
 

@@ -59,6 +59,11 @@ impl Node {
         }
     }
 
+    /// The value of a key as written, whatever else may be wrong with the mapping.
+    pub fn value(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
     /// Entries of a mapping; none for anything else.
     pub fn entries(&self) -> &[Entry] {
         match &self.kind {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Findings, Linted, items, value};
+use super::{Findings, Linted, items};
 use crate::domain::duration;
 use crate::domain::guard::Window;
 
@@ -26,8 +26,8 @@ pub(super) fn look(rules: &[Linted<'_>], findings: &Findings<'_>) {
 /// The windows of a rule as written, `perHour` among them.
 fn windows<'r>(linted: &'r Linted<'_>) -> Vec<(Window, &'r Range<usize>)> {
     let limits = &linted.rule.policy.limits;
-    let node = value(linted.node, "limits");
-    let at = |key: &str| node.and_then(|node| value(node, key));
+    let node = linted.node.value("limits");
+    let at = |key: &str| node.and_then(|node| node.value(key));
     let hour = limits.per_hour.zip(at("perHour"));
     let hour = hour.map(|(actions, node)| (Window { actions, within: HOUR }, &node.span));
     let spans = at("windows").map_or(&[][..], items).iter().map(|node| &node.span);

@@ -30,7 +30,7 @@ impl Linted<'_> {
     fn span(&self, path: &[&str]) -> &Range<usize> {
         let mut node = self.node;
         for key in path {
-            match value(node, key) {
+            match node.value(key) {
                 Some(found) => node = found,
                 None => break,
             }
@@ -45,23 +45,18 @@ impl Linted<'_> {
 
     /// Where the rule says something about a label: in `labels`, or in the matcher that begins with its name.
     fn label_span(&self, label: &str) -> &Range<usize> {
-        if let Some(found) = value(self.node, "labels").and_then(|labels| value(labels, label)) {
+        if let Some(found) = self.node.value("labels").and_then(|labels| labels.value(label)) {
             return &found.span;
         }
-        let matchers = value(self.node, "matchers").map_or(&[][..], |node| items(node));
+        let matchers = self.node.value("matchers").map_or(&[][..], |node| items(node));
         let about = matchers.iter().find(|node| node.written.trim_start_matches(['{', ' ', '"']).starts_with(label));
         about.map_or_else(|| self.name_span(), |node| &node.span)
     }
 
     /// The steps as written: those of `steps`, or the rule itself where it has one action.
     fn step_nodes(&self) -> &[Node] {
-        value(self.node, "steps").map_or(std::slice::from_ref(self.node), |steps| items(steps))
+        self.node.value("steps").map_or(std::slice::from_ref(self.node), |steps| items(steps))
     }
-}
-
-/// The value of a key.
-fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    node.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
 }
 
 /// The items of a list.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::selection::{allows, is_within, labels, values};
-use super::{Findings, Linted, value};
+use super::{Findings, Linted};
 use crate::domain::matcher::Comparison;
 use crate::domain::rule::{AlertSelector, Mode};
 
@@ -120,17 +120,17 @@ fn unanchored(linted: &Linted<'_>, names: &BTreeMap<String, &str>, findings: &Fi
 
 /// Rules that may do much at once and have no limit of their own.
 fn unlimited(linted: &Linted<'_>, findings: &Findings<'_>) {
-    let has_limits = value(linted.node, "limits").is_some();
+    let has_limits = linted.node.value("limits").is_some();
     for step in linted.step_nodes() {
-        if let Some(job) = value(step, "awxJob")
-            && value(job, "limit").is_none()
+        if let Some(job) = step.value("awxJob")
+            && job.value("limit").is_none()
         {
             let help = Some("add for example limit: \"{{ $labels.instance | stripPort }}\"".to_owned());
             let message = "this job has no `limit`";
             let label = "runs on every host of the template's inventory";
             findings.add("no-limit", (linted.file, &job.span), message, label, help);
         }
-        if let Some(max) = value(step, "restartContainer").and_then(|restart| value(restart, "max"))
+        if let Some(max) = step.value("restartContainer").and_then(|restart| restart.value("max"))
             && max.written != "1"
             && !has_limits
         {

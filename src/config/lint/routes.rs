@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::selection::{is_within, labels, values};
-use super::{Findings, Place, value};
+use super::{Findings, Place};
 use crate::config::diagnostic::SourceFile;
 use crate::config::yaml::Node;
 use crate::domain::route::Route;
@@ -18,7 +18,7 @@ pub(in crate::config) struct LintedRoute<'a> {
 impl LintedRoute<'_> {
     /// Where its matchers stand, or all of it.
     fn span(&self) -> &std::ops::Range<usize> {
-        value(self.node, "matchers").map_or(&self.node.span, |node| &node.span)
+        self.node.value("matchers").map_or(&self.node.span, |node| &node.span)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Findings, Linted, value};
+use super::{Findings, Linted};
 use crate::domain::duration;
 
 /// Alertmanager tells a resolve at its next `group_interval`, which hardly anybody sets below this.
@@ -16,16 +16,16 @@ pub fn look(rules: &[Linted<'_>], findings: &Findings<'_>) {
         too_old(linted, findings);
         too_many(linted, findings);
         for (step, node) in linted.rule.steps.iter().zip(linted.step_nodes()) {
-            let verify = value(node, "verify");
+            let verify = node.value("verify");
             let within = step.verify.within;
             if step.verify.resolved && within < SHORTEST_GROUP_INTERVAL {
-                let span = verify.and_then(|verify| value(verify, "within")).map_or(&node.span, |node| &node.span);
+                let span = verify.and_then(|verify| verify.value("within")).map_or(&node.span, |node| &node.span);
                 let message = format!("the alert will hardly be told as resolved within {}", duration::format(within));
                 let label = "Alertmanager tells a resolve at its next group_interval, 5m unless configured";
                 findings.add("cannot-fit", (linted.file, span), message, label, None);
             }
             for probe in ["http", "tcp", "promql"] {
-                let timeout = verify.and_then(|verify| value(verify, probe)).and_then(|probe| value(probe, "timeout"));
+                let timeout = verify.and_then(|verify| verify.value(probe)).and_then(|probe| probe.value("timeout"));
                 if let Some(timeout) = timeout
                     && duration::parse(&timeout.written).is_ok_and(|timeout| timeout >= within)
                 {
@@ -34,11 +34,11 @@ pub fn look(rules: &[Linted<'_>], findings: &Findings<'_>) {
                     findings.add("cannot-fit", (linted.file, &timeout.span), message, label, None);
                 }
             }
-            if let Some(restart) = value(node, "restartContainer") {
-                let written = value(restart, "stopTimeout");
+            if let Some(restart) = node.value("restartContainer") {
+                let written = restart.value("stopTimeout");
                 let stop = written.and_then(|node| duration::parse(&node.written).ok()).unwrap_or(DEFAULT_STOP);
                 if stop >= step.timeout {
-                    let span = written.or(value(node, "timeout")).map_or(&node.span, |node| &node.span);
+                    let span = written.or(node.value("timeout")).map_or(&node.span, |node| &node.span);
                     let message = "stopping alone may take the whole `timeout` of the action";
                     let label = format!("{} of {}", duration::format(stop), duration::format(step.timeout));
                     findings.add("cannot-fit", (linted.file, span), message, label, None);
