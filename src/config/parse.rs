@@ -12,7 +12,8 @@ use super::yaml::{Entry, Kind, Node};
 
 /// Deeper files are refused: nothing we read nests deeper than a dozen levels.
 const MAX_DEPTH: usize = 64;
-/// Values that all aliases of a file may stand for. Each is a copy, and aliases of aliases multiply.
+/// Values that all anchors of a file may keep and all its aliases stand for. Each is a copy; aliases of aliases multiply, and
+/// anchors within anchors add up.
 const MAX_COPIES: usize = 1_000_000;
 
 /// The text is not YAML, or is more than we read.
@@ -126,6 +127,7 @@ impl Builder {
     fn add(&mut self, node: Node, anchor: usize) -> Result<(), SyntaxError> {
         if anchor != 0 {
             let (size, depth) = extent(&node);
+            self.count(size, node.span.start)?;
             self.anchored.insert(anchor, Anchored { node: node.clone(), size, depth });
         }
         match self.open.last_mut().map(|open| &mut open.inside) {
@@ -144,17 +146,24 @@ impl Builder {
 
     /// An alias stands for the whole anchored value; problems in it are shown where it was written.
     fn copy(&mut self, anchor: usize, offset: usize) -> Result<Node, SyntaxError> {
-        let Some(Anchored { node, size, depth }) = self.anchored.get(&anchor) else {
+        let Some(&Anchored { size, depth, .. }) = self.anchored.get(&anchor) else {
             return Err(SyntaxError::new("this alias contains itself", offset));
         };
         if self.open.len() + depth > MAX_DEPTH {
             return Err(too_deep(offset));
         }
-        self.copies += size;
+        self.count(size, offset)?;
+        Ok(self.anchored[&anchor].node.clone())
+    }
+
+    /// Counts the values of a copy before it is made.
+    fn count(&mut self, copied: usize, offset: usize) -> Result<(), SyntaxError> {
+        self.copies += copied;
         if self.copies > MAX_COPIES {
-            return Err(SyntaxError::new(format!("aliases stand for more than {MAX_COPIES} values"), offset));
+            let message = format!("anchors and aliases stand for more than {MAX_COPIES} values");
+            return Err(SyntaxError::new(message, offset));
         }
-        Ok(node.clone())
+        Ok(())
     }
 }
 
@@ -326,6 +335,10 @@ mod tests {
         let deep: String = std::iter::once("a0: &a0 [x]\n".to_owned()).chain(levels).collect();
         let error = parse(&deep).unwrap_err();
         assert_eq!(error.message, "nested deeper than 64 levels");
+        let nested: Vec<_> = (0..60).map(|level| format!("&a{level} [")).collect();
+        let wide = format!("a: {}{}{}", nested.concat(), "x, ".repeat(20_000), "]".repeat(60));
+        let error = parse(&wide).unwrap_err();
+        assert_eq!(error.message, "anchors and aliases stand for more than 1000000 values");
         let shallow = parse("a: &a [x, {y: z}]\nb: [*a, *a]\n").unwrap().unwrap();
         assert_eq!(extent(&shallow), (14, 4));
     }
