@@ -202,11 +202,10 @@ impl WebState {
     }
 }
 
-/// Every route, the busiest first; what none of them takes is 404.
+/// Every route; what none of them takes is 404. Each request has a copy of them, so that all but the busiest one are shared
+/// behind a pointer.
 fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + use<> {
-    webhook::routes(state)
-        .or(health::routes(state))
-        .unify()
+    let others = health::routes(state)
         .or(reload::routes(state))
         .unify()
         .or(hooks::routes(state))
@@ -223,8 +222,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .unify()
         .or(page::routes(state))
         .unify()
-        .or(warp::any().map(reply::not_found))
-        .unify()
+        .boxed();
+    webhook::routes(state).or(others).unify().or(warp::any().map(reply::not_found)).unify()
 }
 
 /// Hands the state to a route.
