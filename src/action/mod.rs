@@ -33,7 +33,7 @@ pub struct Assignment {
     /// What to do.
     pub action: RenderedAction,
     /// The alert it is done for; the first of several.
-    pub alert: Option<Alert>,
+    pub alert: Option<Arc<Alert>>,
     /// When the earliest of the heal's alerts began to fire: what was restarted since then needs no second restart.
     /// For a later attempt of the same heal this is when the previous attempt's action ended: what that action itself
     /// restarted must not count, or no second attempt would ever do anything.

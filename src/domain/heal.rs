@@ -1,6 +1,7 @@
 //! A heal: one rule at work on one target for one or more alerts, its states and its story.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -287,7 +288,7 @@ pub struct Heal {
     /// Index of the current step.
     pub step: usize,
     /// The alerts it is for.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<Arc<Alert>>,
     /// Alertmanager's address, for links; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub external_url: String,

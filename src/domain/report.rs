@@ -173,7 +173,7 @@ mod tests {
         };
         let shadow = |ends: &[Option<i64>]| {
             let mut shadow = heal(Phase::Ended { outcome: Outcome::Shadowed, at: at(100) });
-            shadow.alerts = ends.iter().map(|ends_at| alert(*ends_at)).collect();
+            shadow.alerts = ends.iter().map(|ends_at| alert(*ends_at).into()).collect();
             shadow
         };
         let mut report = Report::default();
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(seconds, [300, 0], "the last alert counts, and none fires any more; a clock may have gone back");
         // It fires again: when it last ended says nothing now.
         let mut again = shadow(&[Some(160)]);
-        again.alerts[0].status = AlertStatus::Firing;
+        std::sync::Arc::make_mut(&mut again.alerts[0]).status = AlertStatus::Firing;
         assert_eq!(resolved_after(&again), None);
     }
 }

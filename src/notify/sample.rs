@@ -1,5 +1,6 @@
 //! Messages about nothing: to try a receiver, and to look at what it would be sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::{Pages, blocks, document, slack};
@@ -72,7 +73,7 @@ pub fn message(kind: MessageKind, alerts: Vec<Alert>, external_url: &str, id: He
         reason: reason.clone(),
         steps: Vec::new(),
         step: 0,
-        alerts,
+        alerts: alerts.into_iter().map(Arc::new).collect(),
         external_url: external_url.to_owned(),
         throttle: Duration::ZERO,
         receivers: Vec::new(),

@@ -1,5 +1,7 @@
 //! What is remembered of an alert, and what that makes of its heal: which rung of the ladder comes, and what the guards say.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -90,7 +92,7 @@ pub(super) fn firing(stage: Stage<'_>, alert: &Alert, request: &mut HealRequest)
     let is_open = open.is_some();
     let remembered = snapshot.episode.as_ref().and_then(|episode| remembered(episode, request));
     let event = Event::Firing {
-        alert: alert.clone(),
+        alert: Arc::new(alert.clone()),
         request: Box::new(request.clone()),
         new_heal: HealId(Uuid::nil()),
         external_url: String::new(),
@@ -123,7 +125,7 @@ pub(super) fn firing(stage: Stage<'_>, alert: &Alert, request: &mut HealRequest)
 pub(super) fn resolved(stage: Stage<'_>, alert: &Alert, request: &HealRequest) -> Result<Reason, StoreError> {
     let Some(past) = stage.past else { return Ok(Reason::NothingOpen { alert: alert.fingerprint }) };
     let (target, snapshot) = past.resolved(alert, request)?;
-    let event = Event::Resolved { alert: alert.clone(), rule: request.rule.clone(), target };
+    let event = Event::Resolved { alert: Arc::new(alert.clone()), rule: request.rule.clone(), target };
     Ok(decide(stage.policy, &snapshot, event, stage.now).reason)
 }
 

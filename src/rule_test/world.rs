@@ -168,7 +168,7 @@ impl World {
         for told in alerts {
             let alert = self.alert(status, told);
             let requests = self.rules.matching(&alert).map(|rule| (self.ids.heal(), rule.request(&alert))).collect();
-            sightings.push(Sighting { alert, requests, external_url: Arc::from("") });
+            sightings.push(Sighting { alert: Arc::new(alert), requests, external_url: Arc::from("") });
         }
         self.store.ingest(Arc::clone(&self.policy), sightings, self.now).await?;
         Ok(())

@@ -53,7 +53,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Sighting {
     /// The alert.
-    pub alert: Alert,
+    pub alert: Arc<Alert>,
     /// What each matching rule asks for, with the identity a new heal would get; empty when no rule matches.
     pub requests: Vec<(HealId, HealRequest)>,
     /// Alertmanager's address; may be empty.

@@ -108,7 +108,7 @@ impl<'a> From<&'a Heal> for HealView<'a> {
             mode: heal.mode,
             step: if heal.steps.is_empty() { 0 } else { heal.step + 1 },
             attempt: heal.current_step().map_or(0, |step| step.attempts_used),
-            alerts: heal.alerts.iter().map(AlertView::from).collect(),
+            alerts: heal.alerts.iter().map(|alert| AlertView::from(&**alert)).collect(),
             created_at: heal.created_at,
             updated_at: heal.updated_at,
             due_at: heal.due_at(),

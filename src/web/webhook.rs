@@ -139,7 +139,7 @@ fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
         seen.answer.matched += usize::from(!requests.is_empty());
         // A firing alert that no rule wants concerns nobody. A resolved one may end a heal begun under other rules.
         if !requests.is_empty() || alert.status == AlertStatus::Resolved {
-            seen.sightings.push(Sighting { alert, requests, external_url: Arc::clone(&external_url) });
+            seen.sightings.push(Sighting { alert: Arc::new(alert), requests, external_url: Arc::clone(&external_url) });
         }
     }
     seen

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use autoheal::domain::message::MessageKind;
 use autoheal::domain::template::text::escape_html;
@@ -85,7 +86,7 @@ fn mail(kind: MessageKind) -> String {
     let heal = &mut outgoing.message.heal;
     heal.description = "word".repeat(100);
     heal.runbook = format!("https://wiki.example.com/{}", "a".repeat(300));
-    let alert = &mut heal.alerts[0];
+    let alert = Arc::make_mut(&mut heal.alerts[0]);
     alert.labels.insert("l".repeat(60), "x".repeat(400));
     alert.annotations.insert("dashboard".to_owned(), format!("https://grafana.example.com/d/{}", "b".repeat(300)));
     html::render(&outgoing.message, &Pages::new(Some("https://autoheal.example.com")))

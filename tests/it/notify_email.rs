@@ -1,5 +1,6 @@
 //! Mail through a real server with STARTTLS and AUTH, and what becomes of its refusals.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autoheal::notify::email::{EmailNotifier, EmailSettings};
@@ -138,11 +139,11 @@ async fn a_huge_message_stays_below_a_hundred_kibibytes_on_the_wire() {
     let (pki, server) = start(&[]);
     for unit in ["ä\"<", "\u{1F600}", "a"] {
         let mut outgoing = exhausted("on-call/email", "ui");
-        let alert = &mut outgoing.message.heal.alerts[0];
+        let alert = Arc::make_mut(&mut outgoing.message.heal.alerts[0]);
         for number in 0..40 {
             alert.annotations.insert(format!("annotation{number}"), unit.repeat(5000));
         }
-        outgoing.message.heal.alerts = vec![alert.clone(); 100];
+        outgoing.message.heal.alerts = vec![alert.clone().into(); 100];
         notifier(&pki, &server).send(&outgoing).await.unwrap();
         let mail = server.expect("message");
         assert!(mail["size"].as_u64().unwrap() < 100 * 1024, "{unit}: {}", mail["size"]);

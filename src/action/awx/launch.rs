@@ -53,7 +53,7 @@ impl Launching<'_> {
 
     /// Launches and answers the handle that leads to the run.
     pub(super) async fn launch(&self, mut handle: Handle) -> Result<(Value, String), ActionOutcome> {
-        let alert = self.assignment.alert.as_ref();
+        let alert = self.assignment.alert.as_deref();
         let body = preflight::body(self.job, &handle.resolved, &handle.questions(), handle.marker, &handle.key, alert);
         let path = format!("{}/{}/launch/", folder(self.job.workflow), handle.template);
         let doing = format!("launch {}", self.name());

@@ -4,6 +4,8 @@
 //! itself (see [`Draft::into_plan`]); a heal that gave up has ended, and its call outlives it until the alerts resolve, a
 //! person resets it, or a later heal takes the alerts over.
 
+use std::sync::Arc;
+
 use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
 use super::{Policy, Snapshot};
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
@@ -36,7 +38,7 @@ pub fn resolved(policy: &Policy, heal: &Heal, alert: &Alert, now: Timestamp) -> 
     let index = heal.alerts.iter().position(|known| known.fingerprint == alert.fingerprint)?;
     let is_news = heal.alerts[index].status == AlertStatus::Firing && heal.call.is_some();
     let mut draft = is_news.then(|| Draft::of(policy, heal.clone(), now))?;
-    draft.heal.alerts[index].resolve(alert, now);
+    Arc::make_mut(&mut draft.heal.alerts[index]).resolve(alert, now);
     draft.tell("resolved", Reason::AlertResolved { alert: alert.fingerprint }, ALERTMANAGER);
     Some(settle(draft, Reason::AlertResolved { alert: alert.fingerprint }))
 }
@@ -47,8 +49,8 @@ pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Time
     let mut last = None;
     for alert in &mut draft.heal.alerts {
         if alert.status == AlertStatus::Firing && gone.contains(&alert.fingerprint) {
-            alert.status = AlertStatus::Resolved;
-            alert.ends_at = Some(now);
+            let alert = Arc::make_mut(alert);
+            (alert.status, alert.ends_at) = (AlertStatus::Resolved, Some(now));
             last = Some(Reason::AlertGone { alert: alert.fingerprint, up_since });
         }
     }
@@ -97,13 +99,13 @@ pub fn due(policy: &Policy, snapshot: &Snapshot, now: Timestamp) -> Plan {
 
 /// Whether a later heal is about what still fired; the call is over then, unless that one has called a human itself.
 fn taken_over(snapshot: &Snapshot, heal: &Heal) -> (Option<Reason>, bool) {
-    let moved = |alert: &Alert| {
+    let moved = |alert: &Arc<Alert>| {
         let is_its = |known: &&Episode| {
             known.fingerprint == alert.fingerprint && known.rule == heal.rule && known.target == heal.target
         };
         snapshot.memories.iter().find(is_its).filter(|known| known.heal != Some(heal.id))
     };
-    let stays = |alert: &Alert| alert.status == AlertStatus::Firing && moved(alert).is_none();
+    let stays = |alert: &Arc<Alert>| alert.status == AlertStatus::Firing && moved(alert).is_none();
     let later: Vec<&Episode> = heal.alerts.iter().filter_map(moved).collect();
     if heal.outcome().is_none() || later.is_empty() || heal.alerts.iter().any(stays) {
         return (None, false);

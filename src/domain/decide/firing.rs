@@ -1,5 +1,6 @@
 //! An alert fires and a rule matches it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
@@ -22,7 +23,7 @@ const OVERTAKEN_WITHIN: Duration = Duration::from_mins(5);
 pub fn decide(
     policy: &Policy,
     snapshot: &Snapshot,
-    alert: Alert,
+    alert: Arc<Alert>,
     request: HealRequest,
     new_heal: HealId,
     external_url: String,
@@ -51,7 +52,7 @@ fn overtaken(episode: Option<&Episode>, alert: &Alert, now: Timestamp) -> Option
 }
 
 /// The alert belongs to a heal that is already open.
-fn join(policy: &Policy, heal: &Heal, alert: Alert, receivers: &[String], now: Timestamp) -> Plan {
+fn join(policy: &Policy, heal: &Heal, alert: Arc<Alert>, receivers: &[String], now: Timestamp) -> Plan {
     let fingerprint = alert.fingerprint;
     let known = heal.alerts.iter().position(|known| known.fingerprint == fingerprint);
     let reason = match known.map(|index| heal.alerts[index].status) {
@@ -132,7 +133,7 @@ fn relapses(memory: &LadderMemory, flapping: Flapping, now: Timestamp) -> Vec<Ti
 fn begin(
     policy: &Policy,
     memory: Remembered,
-    alert: Alert,
+    alert: Arc<Alert>,
     request: HealRequest,
     id: HealId,
     external_url: String,

@@ -106,7 +106,7 @@ pub enum Event {
     /// An alert fires and a rule matches it.
     Firing {
         /// The alert.
-        alert: Alert,
+        alert: Arc<Alert>,
         /// What the rule asks for.
         request: Box<HealRequest>,
         /// Identity for a new heal, should one be needed.
@@ -117,7 +117,7 @@ pub enum Event {
     /// An alert resolved, told for one rule and target.
     Resolved {
         /// The alert.
-        alert: Alert,
+        alert: Arc<Alert>,
         /// The rule's name.
         rule: String,
         /// The heal's target.

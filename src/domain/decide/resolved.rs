@@ -1,5 +1,7 @@
 //! An alert resolved.
 
+use std::sync::Arc;
+
 use super::draft::{ALERTMANAGER, Draft};
 use super::evidence::{self, Verifying};
 use super::{Policy, Snapshot, call};
@@ -45,8 +47,8 @@ fn compare(heal: &Heal, alert: &Alert, now: Timestamp) -> Option<Heal> {
     let would_have_acted_at = heal.ended_at().filter(|_| is_news)?;
     let mut heal = heal.clone();
     let ends_at = alert.ends_at.unwrap_or(now);
-    heal.alerts[index].status = AlertStatus::Resolved;
-    heal.alerts[index].ends_at = Some(ends_at);
+    let known = Arc::make_mut(&mut heal.alerts[index]);
+    (known.status, known.ends_at) = (AlertStatus::Resolved, Some(ends_at));
     heal.updated_at = now;
     let after = elapsed(would_have_acted_at, ends_at);
     heal.tell(now, "resolved", Reason::ResolvedInShadow { alert: alert.fingerprint, after }, ALERTMANAGER);
@@ -81,7 +83,7 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
         return Plan::nothing(Reason::AlreadyKnown { alert: fingerprint });
     }
     let mut draft = Draft::of(policy, heal.clone(), now);
-    draft.heal.alerts[index].resolve(alert, now);
+    Arc::make_mut(&mut draft.heal.alerts[index]).resolve(alert, now);
     draft.touch(fingerprint);
     draft.tell("resolved", Reason::AlertResolved { alert: fingerprint }, ALERTMANAGER);
     if draft.heal.all_resolved() {
@@ -97,8 +99,8 @@ pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Time
     for index in 0..draft.heal.alerts.len() {
         let alert = &mut draft.heal.alerts[index];
         if alert.status == AlertStatus::Firing && gone.contains(&alert.fingerprint) {
-            alert.status = AlertStatus::Resolved;
-            alert.ends_at = Some(now);
+            let alert = Arc::make_mut(alert);
+            (alert.status, alert.ends_at) = (AlertStatus::Resolved, Some(now));
             let fingerprint = alert.fingerprint;
             draft.touch(fingerprint);
             draft.tell("resolved", Reason::AlertGone { alert: fingerprint, up_since }, ALERTMANAGER);

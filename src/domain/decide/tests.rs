@@ -123,7 +123,8 @@ impl World {
     fn fires_as(&mut self, alert: Alert, request: HealRequest) -> Reason {
         let new_heal = HealId(self.id());
         let fingerprint = alert.fingerprint;
-        let event = Event::Firing { alert, request: Box::new(request), new_heal, external_url: String::new() };
+        let event =
+            Event::Firing { alert: alert.into(), request: Box::new(request), new_heal, external_url: String::new() };
         self.apply(Some(fingerprint), event)
     }
 
@@ -135,7 +136,7 @@ impl World {
     fn resolves(&mut self) -> Reason {
         let alert = self.alert("ui", AlertStatus::Resolved, MINUTE);
         let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
-        self.apply(Some(alert.fingerprint), Event::Resolved { alert, rule, target })
+        self.apply(Some(alert.fingerprint), Event::Resolved { alert: alert.into(), rule, target })
     }
 
     fn due(&mut self) -> Reason {
@@ -276,7 +277,7 @@ fn without_a_resolve_it_climbs_attempt_by_attempt_and_step_by_step_and_pages_onc
 impl World {
     /// The same firing as before, repeated by Alertmanager with its first `startsAt`.
     fn fires_same(&mut self, request: HealRequest) -> Reason {
-        let known = self.last().alerts[0].clone();
+        let known = Alert::clone(&self.last().alerts[0]);
         self.fires_as(Alert { status: AlertStatus::Firing, ends_at: None, ..known }, request)
     }
 }
@@ -384,7 +385,7 @@ fn two_alerts_of_one_target_share_a_heal_and_are_judged_together() {
     assert!(matches!(world.last().phase, Phase::Verifying { healthy_since: None, .. }), "one still fires");
     let resolved = Alert { status: AlertStatus::Resolved, ends_at: Some(world.now), ..other };
     let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
-    world.apply(Some(resolved.fingerprint), Event::Resolved { alert: resolved, rule, target });
+    world.apply(Some(resolved.fingerprint), Event::Resolved { alert: resolved.into(), rule, target });
     world.pass(MINUTE).due();
     assert_eq!((world.state(), world.started), ("healed", 1));
 }

@@ -1,5 +1,6 @@
 //! Guards that need to know how the alert stands now: not silenced, not old, and still there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Situation, Verdict};
@@ -27,7 +28,8 @@ pub(super) fn told_and_firing(situation: &Situation<'_>) -> Verdict {
             None => Verdict::Hold { until: now + ASKING, reason: Reason::AskingAlertmanager { until: now + ASKING } },
         };
     };
-    let firing: Vec<&Alert> = heal.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).collect();
+    let alerts = heal.alerts.iter().map(Arc::as_ref);
+    let firing: Vec<&Alert> = alerts.filter(|alert| alert.status == AlertStatus::Firing).collect();
     let heals_silenced = rule.is_some_and(|rule| rule.when_silenced == WhenSilenced::Heal);
     if !heals_silenced && let Some(by) = all_suppressed(&firing, view) {
         let until = now + RECHECK;

@@ -39,7 +39,7 @@ fn heal() -> Heal {
         reason: Reason::NotifyOnly,
         steps: Vec::new(),
         step: 0,
-        alerts: vec![alert],
+        alerts: vec![alert.into()],
         external_url: String::new(),
         throttle: Duration::ZERO,
         receivers: Vec::new(),
@@ -481,9 +481,9 @@ fn an_alert_that_fires_for_too_long_is_refused_before_anything_was_done() {
     let mut heal = heal();
     assert_eq!(said_under(&rule(60), &heal, limits, &load), "allow");
     assert_eq!(said_under(&rule(59), &heal, limits, &load), "refuse");
-    let mut young = heal.alerts[0].clone();
+    let mut young = Alert::clone(&heal.alerts[0]);
     young.starts_at = at(NOW - 5);
-    heal.alerts.push(young);
+    heal.alerts.push(young.into());
     assert_eq!(said_under(&rule(59), &heal, limits, &load), "allow", "one is young");
     heal.alerts.pop();
     heal.first_attempt_at = Some(at(NOW - 30));

@@ -136,7 +136,7 @@ fn all_of_its_alerts_must_have_resolved() {
         generator_url: String::new(),
     };
     let mut heal = heal(acting(None));
-    heal.alerts = vec![alert(AlertStatus::Resolved), alert(AlertStatus::Firing)];
+    heal.alerts = vec![alert(AlertStatus::Resolved).into(), alert(AlertStatus::Firing).into()];
     assert!(!heal.all_resolved());
     heal.alerts.pop();
     assert!(heal.all_resolved());

@@ -31,7 +31,7 @@ pub fn of(message: &Message, pages: &Pages) -> Value {
     json!({
         "Receiver": pages.receiver,
         "Status": if firing { "firing" } else { "resolved" },
-        "Alerts": heal.alerts.iter().map(alert).collect::<Vec<_>>(),
+        "Alerts": heal.alerts.iter().map(|told| alert(told)).collect::<Vec<_>>(),
         "GroupLabels": group,
         "CommonLabels": common,
         "CommonAnnotations": annotations(&in_common(heal, |alert| &alert.annotations)),

@@ -46,7 +46,7 @@ fn describe(heal: &Heal) -> Value {
         "updatedAt": heal.updated_at,
         "endedAt": heal.ended_at(),
         "steps": heal.steps.iter().map(step).collect::<Vec<_>>(),
-        "alerts": heal.alerts.iter().map(alert).collect::<Vec<_>>(),
+        "alerts": heal.alerts.iter().map(|told| alert(told)).collect::<Vec<_>>(),
         "timeline": heal.timeline.iter().map(entry).collect::<Vec<_>>(),
         "timelineDropped": heal.timeline_dropped,
         "externalUrl": heal.external_url,

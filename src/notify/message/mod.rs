@@ -270,7 +270,7 @@ fn pairs(labels: &Labels, detail: Detail) -> (Vec<(String, String)>, usize) {
 /// Alertmanager's list, filtered to the alert's name.
 fn alertmanager_link(heal: &Heal) -> Option<String> {
     let base = link(heal.external_url.trim_end_matches('/')).filter(|base| base.len() <= 200)?;
-    let name = heal.alerts.first().map(Alert::name).filter(|name| !name.is_empty() && name.len() <= 100);
+    let name = heal.alerts.first().map(|alert| alert.name()).filter(|name| !name.is_empty() && name.len() <= 100);
     Some(name.map_or_else(
         || format!("{base}/#/alerts"),
         // The filter is a matcher, whose text is quoted as in Alertmanager's own interface.
@@ -283,7 +283,7 @@ fn alertmanager_link(heal: &Heal) -> Option<String> {
 
 /// The name a person knows the trouble by.
 fn trouble(heal: &Heal) -> &str {
-    heal.alerts.first().map(Alert::name).filter(|name| !name.is_empty()).unwrap_or(&heal.rule)
+    heal.alerts.first().map(|alert| alert.name()).filter(|name| !name.is_empty()).unwrap_or(&heal.rule)
 }
 
 const fn tone(kind: MessageKind) -> Tone {

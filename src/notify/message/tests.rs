@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use insta::{assert_snapshot, with_settings};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -99,7 +101,7 @@ fn heal(status: AlertStatus) -> Heal {
         reason: Reason::AlertFiring { alert: alert.fingerprint },
         steps: vec![step(0)],
         step: 0,
-        alerts: vec![alert],
+        alerts: vec![alert.into()],
         external_url: "http://alertmanager:9093/".into(),
         throttle: seconds(50),
         receivers: vec!["on-call".into()],
@@ -284,10 +286,10 @@ fn every_kind_reads_well_in_every_form() {
 #[test]
 fn labels_that_differ_between_alerts_stay_out_of_the_subject() {
     let mut message = message(MessageKind::Firing);
-    message.heal.alerts.push(alert("ui:9293", AlertStatus::Firing));
-    message.heal.alerts.push(alert("ui:9294", AlertStatus::Resolved));
+    message.heal.alerts.push(alert("ui:9293", AlertStatus::Firing).into());
+    message.heal.alerts.push(alert("ui:9294", AlertStatus::Resolved).into());
     assert_eq!(subject(&message), "[FIRING:2] InstanceDown ui (otus critical)");
-    message.heal.alerts.iter_mut().for_each(|alert| alert.labels.clear());
+    message.heal.alerts.iter_mut().for_each(|alert| Arc::make_mut(alert).labels.clear());
     assert_eq!(subject(&message), "[FIRING:2] restart-service");
 }
 
@@ -375,7 +377,7 @@ fn a_pause_is_told_in_every_form_and_leaves_room_for_the_rest() {
 #[test]
 fn a_long_subject_keeps_its_outcome() {
     let mut message = message(MessageKind::Healed);
-    message.heal.alerts[0].labels.insert("pod".into(), "x".repeat(10_000));
+    Arc::make_mut(&mut message.heal.alerts[0]).labels.insert("pod".into(), "x".repeat(10_000));
     let subject = subject(&message);
     assert_eq!(subject.chars().count(), 250);
     assert!(subject.ends_with("… — healed after 42s"), "{subject}");
@@ -385,7 +387,7 @@ fn a_long_subject_keeps_its_outcome() {
 fn no_label_can_ping_forge_a_line_or_run_a_script() {
     let mut message = message(MessageKind::Exhausted);
     let evil = "<!channel> <@U1>\r\nBcc: all@example.com\n\nOutcome: healed <script>alert(1)</script> \"onload='x'";
-    let alert = &mut message.heal.alerts[0];
+    let alert = Arc::make_mut(&mut message.heal.alerts[0]);
     for name in ["alertname", "job", "summary", "<!here>", "<b>"] {
         alert.labels.insert(name.into(), evil.into());
         alert.annotations.insert(name.into(), evil.into());
@@ -434,7 +436,7 @@ fn a_long_story_keeps_its_beginning_and_its_end_and_says_what_is_missing() {
     assert!(story.timeline[0].contains("firing"), "{:?}", story.timeline);
     assert_eq!(story.timeline[1], "(483 entries left out)");
 
-    message.heal.alerts = (0..100).map(|n| alert(&format!("ui:{n}"), AlertStatus::Firing)).collect();
+    message.heal.alerts = (0..100).map(|n| alert(&format!("ui:{n}"), AlertStatus::Firing).into()).collect();
     let story = Story::full(&message, &pages());
     assert_eq!((story.alerts.len(), story.more_alerts), (20, 80));
     assert!(plain::render(&message, &pages()).contains(" more alerts\n"));
@@ -467,12 +469,12 @@ proptest! {
     ) {
         let mut message = message(MessageKind::Exhausted);
         let text = unit.repeat(length);
-        let alert = &mut message.heal.alerts[0];
+        let alert = Arc::make_mut(&mut message.heal.alerts[0]);
         for n in 0..labels {
             alert.labels.insert(format!("{n}{text}"), text.clone());
             alert.annotations.insert(format!("{n}{text}"), text.clone());
         }
-        message.heal.alerts = vec![alert.clone(); alerts];
+        message.heal.alerts = vec![alert.clone().into(); alerts];
         message.heal.description.clone_from(&text);
         message.heal.rule.clone_from(&text);
         message.heal.external_url = format!("http://{}", "a".repeat(length));

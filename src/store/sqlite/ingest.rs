@@ -1,5 +1,7 @@
 //! Deliveries: every alert with what the rules ask for, against what is remembered of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
@@ -48,7 +50,7 @@ impl Session {
             let snapshot = self.firing_snapshot(alert, &mut request)?;
             let rule = request.rule.clone();
             let event = Event::Firing {
-                alert: alert.clone(),
+                alert: Arc::clone(alert),
                 request: Box::new(request),
                 new_heal: *new_heal,
                 external_url: external_url.to_string(),

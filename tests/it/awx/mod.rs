@@ -90,7 +90,7 @@ fn assign_for(fields: Value, time: Duration) -> Assignment {
     Assignment {
         attempt: AttemptId(uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext))),
         action: Kind::AwxJob(Box::new(job(fields))),
-        alert: Some(alert()),
+        alert: Some(alert().into()),
         symptom_since: now,
         began_at: now,
         deadline: now + time,

@@ -262,13 +262,14 @@ impl World {
                     let mut request = request(rule, &alert);
                     let snapshot = self.record.met_by_firing(&alert, &mut request);
                     let (request, new_heal) = (Box::new(request), HealId(self.chance.id()));
-                    let event = Event::Firing { alert: alert.clone(), request, new_heal, external_url: String::new() };
+                    let event =
+                        Event::Firing { alert: alert.clone().into(), request, new_heal, external_url: String::new() };
                     self.happens(&snapshot, &event)?;
                 }
             }
             AlertStatus::Resolved => {
                 for (rule, target, snapshot) in self.record.met_by_resolve(alert.fingerprint) {
-                    self.happens(&snapshot, &Event::Resolved { alert: alert.clone(), rule, target })?;
+                    self.happens(&snapshot, &Event::Resolved { alert: alert.clone().into(), rule, target })?;
                 }
             }
         }

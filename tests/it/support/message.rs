@@ -1,5 +1,6 @@
 //! Messages as the outbox hands them out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use autoheal::domain::Timestamp;
@@ -48,7 +49,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
             verify: VerifyPolicy::default(),
         }],
         step: 0,
-        alerts: vec![Alert {
+        alerts: vec![Arc::new(Alert {
             fingerprint: Fingerprint::of(&labels),
             status: AlertStatus::Firing,
             labels,
@@ -56,7 +57,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
             starts_at: now(),
             ends_at: None,
             generator_url: String::new(),
-        }],
+        })],
         external_url: "http://alertmanager:9093".to_owned(),
         throttle: Duration::from_hours(1),
         receivers: vec!["on-call".to_owned()],

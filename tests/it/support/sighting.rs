@@ -83,7 +83,7 @@ pub fn request(rule: &str, container: &str) -> HealRequest {
 /// An alert with what rules ask for.
 pub fn sighting(alert: Alert, requests: impl IntoIterator<Item = HealRequest>) -> Sighting {
     let requests = requests.into_iter().map(|request| (HealId(Uuid::now_v7()), request)).collect();
-    Sighting { alert, requests, external_url: Arc::from("http://alertmanager:9093") }
+    Sighting { alert: alert.into(), requests, external_url: Arc::from("http://alertmanager:9093") }
 }
 
 /// Alert number `number`, for which one rule asks for a restart of a container of its own.

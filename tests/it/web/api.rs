@@ -56,7 +56,7 @@ fn heal(number: u128, phase: Phase) -> Heal {
         reason: Reason::AlertFiring { alert: fingerprint },
         steps: vec![step],
         step: 0,
-        alerts: vec![alert],
+        alerts: vec![alert.into()],
         external_url: String::new(),
         throttle: std::time::Duration::from_hours(1),
         receivers: vec![],

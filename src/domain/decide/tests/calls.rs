@@ -1,5 +1,7 @@
 //! Stories in which a human is called: what ends that, who is told, who is reminded.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::guard::Storm;
 use crate::domain::heal::LadderMemory;
@@ -268,7 +270,7 @@ fn a_call_stays_while_an_alert_fires_that_no_later_heal_is_about() {
     let memory = world.episodes.get_mut(&ui).unwrap();
     (memory.heal, memory.ended) = (later, None);
     assert!(matches!(world.call_is_looked_at(), Reason::StillCalled { .. }), "nobody is at work on the other one");
-    world.heals.last_mut().unwrap().alerts[1].status = AlertStatus::Resolved;
+    Arc::make_mut(&mut world.heals.last_mut().unwrap().alerts[1]).status = AlertStatus::Resolved;
     world.pass(60 * MINUTE);
     assert_eq!(world.call_is_looked_at(), Reason::TakenUp { heal: later });
 }

@@ -140,7 +140,10 @@ fn whose_resolve_would_not_be_told_is_said_so() {
         if told == AlertStatus::Resolved {
             let target = Target::new("docker:local/name/ui");
             let alert = world.alert("post", told, MINUTE);
-            world.apply(Some(alert.fingerprint), Event::Resolved { alert, rule: "restart".into(), target });
+            world.apply(
+                Some(alert.fingerprint),
+                Event::Resolved { alert: alert.into(), rule: "restart".into(), target },
+            );
         }
         let ui = world.last().alerts[0].fingerprint;
         let alerts = [(ui, Standing::Active), (silenced.fingerprint, Standing::Suppressed("silenced by bob".into()))];

@@ -88,7 +88,7 @@ fn a_resolve_that_is_known_is_not_written_again_and_a_later_one_is() {
         let alert = world.alert("ui", AlertStatus::Resolved, MINUTE);
         let episode = world.episodes.get(&alert.fingerprint).cloned();
         let target = Target::new("docker:local/name/ui");
-        let event = Event::Resolved { alert, rule: "restart".into(), target };
+        let event = Event::Resolved { alert: alert.into(), rule: "restart".into(), target };
         decide(&world.policy, &Snapshot { episode, ..Snapshot::default() }, event, world.now).episodes.len()
     };
     assert_eq!(written(&world), 0);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::super::{slack, tests};
 use super::*;
 use crate::domain::message::MessageKind;
@@ -14,8 +16,8 @@ fn mail(subject: &str, text: &str, html: &str) -> Mail {
         html: Some(template(html, Form::Html)),
     };
     let mut message = tests::message(MessageKind::Exhausted);
-    message.heal.alerts[0].labels.insert("job".into(), "ui\r\nBcc: all@example.com <b>".into());
-    message.heal.alerts[0].annotations.insert("summary".into(), "first\r\nsecond\u{202e}".into());
+    Arc::make_mut(&mut message.heal.alerts[0]).labels.insert("job".into(), "ui\r\nBcc: all@example.com <b>".into());
+    Arc::make_mut(&mut message.heal.alerts[0]).annotations.insert("summary".into(), "first\r\nsecond\u{202e}".into());
     texts.mail(&message, &tests::pages())
 }
 
@@ -44,7 +46,7 @@ fn the_named_defaults_of_a_mail_are_what_goes_out_without_own_texts() {
     };
     for kind in tests::KINDS {
         let mut message = tests::message(kind);
-        message.heal.alerts[0].labels.insert("job".into(), "<script>&".into());
+        Arc::make_mut(&mut message.heal.alerts[0]).labels.insert("job".into(), "<script>&".into());
         let (own, default) = (texts.mail(&message, &tests::pages()), Texts::default().mail(&message, &tests::pages()));
         assert_eq!(own.subject, default.subject);
         assert_eq!(own.plain.trim_end(), default.plain.trim_end());
@@ -89,7 +91,7 @@ fn slack_gets_the_own_text_escaped_and_keeps_the_buttons() {
         html: None,
     };
     let mut message = tests::message(MessageKind::Exhausted);
-    message.heal.alerts[0].labels.insert("job".into(), "<!channel>".into());
+    Arc::make_mut(&mut message.heal.alerts[0]).labels.insert("job".into(), "<!channel>".into());
     let bot = blocks::root(&message, &tests::pages(), &texts, true);
     let said = &bot["attachments"][0]["blocks"];
     let url = "https://autoheal.example.com/heals/01900000-0000-7000-8000-000000000001";
