@@ -23,13 +23,17 @@ pub struct Call {
     pub told: BTreeMap<String, Timestamp>,
     /// When it is looked at again.
     pub look_at: Timestamp,
+    /// The trouble comes and goes, and the call is not over before then: each resolve puts it off, so that people are not
+    /// called and told that it is over again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
 }
 
 impl Call {
     /// A call that nobody has heard yet.
     #[must_use]
     pub fn new(kind: MessageKind, now: Timestamp) -> Self {
-        Self { kind, since: now, told: BTreeMap::new(), look_at: now + LOOK }
+        Self { kind, since: now, told: BTreeMap::new(), look_at: now + LOOK, not_before: None }
     }
 
     /// Sets when it is looked at again: when the first of these times has come, or soon enough.

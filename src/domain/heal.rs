@@ -349,6 +349,12 @@ impl Heal {
         self.steps.get(self.step)
     }
 
+    /// Whether a human was called because an alert came back although nothing was left to try.
+    #[must_use]
+    pub fn comes_and_goes(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.not_before.is_some())
+    }
+
     /// Whether every alert it is for has resolved.
     #[must_use]
     pub fn all_resolved(&self) -> bool {
@@ -473,6 +479,9 @@ pub struct LadderMemory {
     /// See [`Heal::relapses`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relapses: Vec<Timestamp>,
+    /// The human it called, where the alert comes and goes: a relapse does not call again before that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Timestamp;
 use super::guard::{Full, Storm};
-use super::heal::{Episode, Heal};
+use super::heal::{Episode, Heal, HealId};
 use super::message::{Channel, MessageKind};
 use super::reason::Reason;
 
@@ -34,6 +34,8 @@ pub struct Plan {
     pub look_again_at: Option<Timestamp>,
     /// What to remember of a storm over the heal's rule.
     pub storm: Option<Storm>,
+    /// The heal whose conversations with people this new one goes on with.
+    pub goes_on_from: Option<HealId>,
     /// Why, also when nothing is done.
     pub reason: Reason,
 }
@@ -51,6 +53,7 @@ impl Plan {
             full: None,
             look_again_at: None,
             storm: None,
+            goes_on_from: None,
             reason,
         }
     }

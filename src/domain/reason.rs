@@ -211,6 +211,12 @@ pub enum Reason {
     StormCalmed { rule: String },
     /// The alerts for which a human was called belong to a later heal now.
     TakenUp { heal: Option<HealId> },
+    /// A later heal has taken over the alerts for which a human was called, and the call with them.
+    CallHandedOn { heal: Option<HealId> },
+    /// The trouble comes and goes, and the human who was called has been told of it.
+    ComesAndGoes { since: Timestamp, heal: HealId },
+    /// What came and went has stayed away.
+    StayedAway { quiet_for: Duration },
 }
 
 impl Reason {

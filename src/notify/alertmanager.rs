@@ -13,7 +13,7 @@ use super::answer::Redactor;
 use super::http::{HttpAnswer, HttpClient};
 use super::message::{Pages, Story, text::line};
 use super::{BuildError, Notifier, NotifyError, Receipt};
-use crate::domain::message::Message;
+use crate::domain::message::{Message, MessageKind};
 use crate::secret::Secret;
 use crate::store::Outgoing;
 use crate::tls::ClientTls;
@@ -111,7 +111,9 @@ impl Notifier for AlertmanagerNotifier {
     async fn send(&self, outgoing: &Outgoing) -> Result<Receipt, NotifyError> {
         let message = &outgoing.message;
         let fires = message.kind.needs_human();
-        let is_told = outgoing.memory.as_ref().is_some_and(|memory| memory["fires"] == true);
+        // Where nothing is remembered, who is told that it is over was called for an earlier heal of the same trouble.
+        let is_over = message.kind == MessageKind::Over;
+        let is_told = outgoing.memory.as_ref().map_or(is_over, |memory| memory["fires"] == true);
         if !fires && !is_told {
             return Ok(Receipt::from("nobody was called, so nobody is told that it is over"));
         }

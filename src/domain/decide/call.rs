@@ -10,7 +10,7 @@ use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
 use super::{Policy, Snapshot};
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::call::Call;
-use crate::domain::heal::{Episode, Heal, Outcome, Phase};
+use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
@@ -59,11 +59,16 @@ pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Time
     settle(draft, reason)
 }
 
-/// With the last alert the call is over; a storm's is when that has calmed.
+/// With the last alert the call is over; a storm's is when that has calmed, and that of what comes and goes when it has
+/// stayed away.
 fn settle(mut draft: Draft<'_>, reason: Reason) -> Plan {
     let is_storm = draft.heal.call.as_ref().is_some_and(|call| call.kind == MessageKind::Storm);
     if draft.heal.all_resolved() && !is_storm {
-        draft.call_over();
+        if draft.heal.comes_and_goes() {
+            draft.put_off_the_end_of_the_call();
+        } else {
+            draft.call_over();
+        }
     }
     Plan { reason, ..draft.into_plan() }
 }
@@ -77,28 +82,56 @@ pub fn due(policy: &Policy, snapshot: &Snapshot, now: Timestamp) -> Plan {
     }
     let mut draft = Draft::of(policy, heal.clone(), now);
     let storm = snapshot.load.rule.storm.filter(|storm| storm.until > now);
-    let (over, is_taken_over) = match call.kind {
-        MessageKind::Storm if storm.is_none() => (Some(Reason::StormCalmed { rule: heal.rule.clone() }), false),
-        MessageKind::Storm => (None, false),
-        _ => taken_over(snapshot, heal),
+    let standing = match call.kind {
+        MessageKind::Storm if storm.is_none() => Standing::Over(Reason::StormCalmed { rule: heal.rule.clone() }),
+        MessageKind::Storm => Standing::Lasts,
+        _ => stands(snapshot, heal, call, now),
     };
-    let reason = if let Some(reason) = over {
-        draft.tell("over", reason.clone(), AUTOHEAL);
-        draft.call_over();
-        reason
-    } else {
-        // Whoever is called for the later heal need not be reminded of this one.
-        if !is_taken_over {
-            remind(&mut draft, call);
+    let reason = match standing {
+        Standing::Over(reason) => {
+            draft.tell("over", reason.clone(), AUTOHEAL);
+            draft.call_over();
+            // From now on a relapse calls anew.
+            let episodes =
+                snapshot.memories.iter().filter(|known| known.heal == Some(heal.id)).filter_map(without_call);
+            return Plan { reason, episodes: episodes.collect(), ..draft.into_plan() };
         }
-        draft.look_at_call_again(storm.map(|storm| storm.until));
-        Reason::StillCalled { since: call.since }
+        Standing::HandedOn(reason) => {
+            draft.tell("called", reason.clone(), AUTOHEAL);
+            draft.heal.call = None;
+            reason
+        }
+        standing => {
+            // Whoever is called for the later heal need not be reminded of this one, and nobody of what is gone just now.
+            if matches!(standing, Standing::Lasts) && !(heal.comes_and_goes() && heal.all_resolved()) {
+                remind(&mut draft, call);
+            }
+            draft.look_at_call_again(storm.map(|storm| storm.until));
+            Reason::StillCalled { since: call.since }
+        }
     };
     Plan { reason, ..draft.into_plan() }
 }
 
-/// Whether a later heal is about what still fired; the call is over then, unless that one has called a human itself.
-fn taken_over(snapshot: &Snapshot, heal: &Heal) -> (Option<Reason>, bool) {
+/// What is remembered, if that is with a call: without it.
+fn without_call(known: &Episode) -> Option<Episode> {
+    let memory = known.ended.clone().filter(|memory| memory.call.is_some())?;
+    Some(Episode { ended: Some(LadderMemory { call: None, ..memory }), ..known.clone() })
+}
+
+/// How a call stands when it is looked at.
+enum Standing {
+    /// A human is still needed.
+    Lasts,
+    /// A later heal has called a human, too.
+    CalledAnew,
+    /// A later heal goes on with this very call.
+    HandedOn(Reason),
+    /// No human is needed any more.
+    Over(Reason),
+}
+
+fn stands(snapshot: &Snapshot, heal: &Heal, call: &Call, now: Timestamp) -> Standing {
     let moved = |alert: &Arc<Alert>| {
         let is_its = |known: &&Episode| {
             known.fingerprint == alert.fingerprint && known.rule == heal.rule && known.target == heal.target
@@ -107,17 +140,28 @@ fn taken_over(snapshot: &Snapshot, heal: &Heal) -> (Option<Reason>, bool) {
     };
     let stays = |alert: &Arc<Alert>| alert.status == AlertStatus::Firing && moved(alert).is_none();
     let later: Vec<&Episode> = heal.alerts.iter().filter_map(moved).collect();
-    if heal.outcome().is_none() || later.is_empty() || heal.alerts.iter().any(stays) {
-        return (None, false);
+    if heal.outcome().is_none() || heal.alerts.iter().any(stays) {
+        return Standing::Lasts;
+    }
+    let goes_on = |known: &&&Episode| {
+        let its_call = known.ended.as_ref().and_then(|memory| memory.call.as_ref());
+        its_call.is_some_and(|its| its.since == call.since)
+    };
+    if let Some(next) = later.iter().find(goes_on) {
+        return Standing::HandedOn(Reason::CallHandedOn { heal: next.heal });
     }
     let calls = |known: &&Episode| {
         let gave_up = known.ended.as_ref().is_some_and(|memory| memory.outcome.needs_human());
         known.status == AlertStatus::Firing && gave_up
     };
     if later.iter().any(calls) {
-        return (None, true);
+        return Standing::CalledAnew;
     }
-    (Some(Reason::TakenUp { heal: later.iter().find_map(|known| known.heal) }), true)
+    if !later.is_empty() {
+        return Standing::Over(Reason::TakenUp { heal: later.iter().find_map(|known| known.heal) });
+    }
+    let stayed_away = call.not_before.is_some_and(|end| heal.all_resolved() && now >= end);
+    if stayed_away { Standing::Over(Reason::StayedAway { quiet_for: heal.throttle }) } else { Standing::Lasts }
 }
 
 fn remind(draft: &mut Draft<'_>, call: &Call) {

@@ -6,7 +6,7 @@ use super::{Policy, call, evidence};
 use crate::domain::alert::{Alert, Fingerprint};
 use crate::domain::call::Call;
 use crate::domain::evidence::{Finding, Watch};
-use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
+use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
 use crate::domain::message::{Channel, MessageKind};
 use crate::domain::plan::{Plan, PlannedMessage};
 use crate::domain::reason::Reason;
@@ -29,6 +29,7 @@ pub struct Draft<'a> {
     messages: Vec<PlannedMessage>,
     start_action: bool,
     cancel_action: bool,
+    goes_on_from: Option<HealId>,
 }
 
 impl<'a> Draft<'a> {
@@ -43,6 +44,7 @@ impl<'a> Draft<'a> {
             messages: Vec::new(),
             start_action: false,
             cancel_action: false,
+            goes_on_from: None,
         }
     }
 
@@ -114,6 +116,37 @@ impl<'a> Draft<'a> {
         self.send(kind, channels);
     }
 
+    /// The ladder had been climbed to its end before, and the alert is back: a human is called, once for as long as it comes
+    /// and goes. `earlier` is the heal before with its call, if that is not over.
+    pub fn call_while_it_comes_and_goes(&mut self, earlier: Option<(HealId, &Call)>) {
+        let kind = MessageKind::Exhausted;
+        match earlier.filter(|_| !self.is_shadow()) {
+            None => self.notify(kind),
+            Some((heal, call)) => {
+                self.goes_on_from = Some(heal);
+                self.tell("called", Reason::ComesAndGoes { since: call.since, heal }, AUTOHEAL);
+                // Whom the alert's labels did not lead to before has not been told.
+                let untold =
+                    self.channels(|channel| channel.audience.wants(kind) && !call.told.contains_key(&channel.name));
+                let mut call = call.clone();
+                call.told.extend(untold.iter().map(|channel| (channel.name.clone(), self.now)));
+                self.heal.call = Some(call);
+                self.send(kind, untold);
+            }
+        }
+        self.put_off_the_end_of_the_call();
+    }
+
+    /// The call is not over before the alerts have stayed away for as long as the ladder is remembered.
+    pub fn put_off_the_end_of_the_call(&mut self) {
+        let end = self.now + self.heal.throttle;
+        // Where nothing is remembered nothing comes back.
+        if let Some(call) = self.heal.call.as_mut().filter(|_| end > self.now) {
+            call.not_before = Some(end);
+            self.look_at_call_again(None);
+        }
+    }
+
     /// Tells these channels.
     pub fn send(&mut self, kind: MessageKind, channels: Vec<Channel>) {
         if !channels.is_empty() {
@@ -139,7 +172,8 @@ impl<'a> Draft<'a> {
         let Some(mut call) = self.heal.call.take() else { return };
         let reminders = self.channels(|channel| channel.remind.is_some() && call.told.contains_key(&channel.name));
         let next = |channel: &Channel| Some(*call.told.get(&channel.name)? + channel.remind?);
-        let times: Vec<Timestamp> = reminders.iter().filter_map(next).chain(storm).collect();
+        let end = call.not_before.filter(|_| self.heal.all_resolved());
+        let times: Vec<Timestamp> = reminders.iter().filter_map(next).chain(storm).chain(end).collect();
         call.look_again(times, self.now);
         self.heal.call = Some(call);
     }
@@ -201,7 +235,7 @@ impl<'a> Draft<'a> {
         if self.heal.call.as_ref().is_some_and(|call| !call::lasts(&self.heal, call)) {
             self.call_over();
         }
-        let Self { mut heal, now, had_ended, touched, messages, start_action, cancel_action, .. } = self;
+        let Self { mut heal, now, had_ended, touched, messages, start_action, cancel_action, goes_on_from, .. } = self;
         heal.updated_at = now;
         let ended = heal.outcome().map(|outcome| LadderMemory {
             at: now,
@@ -209,6 +243,7 @@ impl<'a> Draft<'a> {
             step: heal.step,
             attempts_used: heal.current_step().map_or(0, |step| step.attempts_used),
             relapses: heal.relapses.clone(),
+            call: heal.call.clone().filter(|_| heal.comes_and_goes()),
         });
         let episodes = heal
             .alerts
@@ -218,7 +253,15 @@ impl<'a> Draft<'a> {
             .map(|alert| episode(&heal, alert, ended.clone(), now))
             .collect();
         let reason = heal.reason.clone();
-        Plan { heal: Some(heal), episodes, messages, start_action, cancel_action, ..Plan::nothing(reason) }
+        Plan {
+            heal: Some(heal),
+            episodes,
+            messages,
+            start_action,
+            cancel_action,
+            goes_on_from,
+            ..Plan::nothing(reason)
+        }
     }
 }
 

@@ -82,7 +82,9 @@ fn join(policy: &Policy, heal: &Heal, alert: Arc<Alert>, receivers: &[String], n
 /// What is remembered that matters for a new heal.
 #[derive(Default)]
 struct Remembered {
-    /// The ladder of the last heal, when the alert relapsed soon enough to go on with it.
+    /// The last heal.
+    heal: Option<HealId>,
+    /// Its ladder, when the alert relapsed soon enough to go on with it.
     ladder: Option<LadderMemory>,
     /// See [`Heal::relapses`], this one included.
     relapses: Vec<Timestamp>,
@@ -115,7 +117,7 @@ fn remembered(
     let verified = memory.outcome == Outcome::Healed;
     let flapping = flapping.filter(|flapping| verified && relapses.len() > flapping.relapses as usize);
     let goes_on = is_soon || flapping.is_some();
-    Ok(Remembered { ladder: goes_on.then(|| memory.clone()), relapses, flapping })
+    Ok(Remembered { heal: episode.heal, ladder: goes_on.then(|| memory.clone()), relapses, flapping })
 }
 
 /// The relapses within the window of flapping, this one included if it is one.
@@ -179,9 +181,9 @@ fn begin(
     } else if draft.heal.steps.is_empty() {
         notify_only(&mut draft);
     } else if let (Some(ladder), Some(flapping)) = (&memory.ladder, memory.flapping) {
-        climb(&mut draft, ladder, flapping);
+        climb(&mut draft, memory.heal, ladder, flapping);
     } else if let Some(ladder) = &memory.ladder {
-        go_on(&mut draft, ladder);
+        go_on(&mut draft, memory.heal, ladder);
     } else if !request.hold_for.is_zero() {
         draft.heal.reason = Reason::WaitingFor { hold_for: request.hold_for };
         draft.tell("pending", Reason::WaitingFor { hold_for: request.hold_for }, AUTOHEAL);
@@ -202,7 +204,7 @@ fn notify_only(draft: &mut Draft<'_>) {
 }
 
 /// Continues the ladder of an earlier heal where it stopped.
-fn go_on(draft: &mut Draft<'_>, memory: &LadderMemory) {
+fn go_on(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory) {
     let steps = &mut draft.heal.steps;
     let mut step = memory.step.min(steps.len() - 1);
     steps[step].attempts_used = memory.attempts_used.min(steps[step].attempts);
@@ -212,7 +214,7 @@ fn go_on(draft: &mut Draft<'_>, memory: &LadderMemory) {
     if step == steps.len() {
         draft.heal.step = step - 1;
         draft.end(Outcome::Exhausted, Reason::RelapseAfterLastStep { ended_at: memory.at });
-        draft.notify(MessageKind::Exhausted);
+        draft.call_while_it_comes_and_goes(last.zip(memory.call.as_ref()));
         return;
     }
     let attempts_used = steps[step].attempts_used;
@@ -228,7 +230,7 @@ fn go_on(draft: &mut Draft<'_>, memory: &LadderMemory) {
 }
 
 /// The step that was verified again and again does not help: the next one, or a human.
-fn climb(draft: &mut Draft<'_>, memory: &LadderMemory, flapping: Flapping) {
+fn climb(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory, flapping: Flapping) {
     let steps = draft.heal.steps.len();
     let step = memory.step + 1;
     let relapses = draft.heal.relapses.len();
@@ -243,5 +245,5 @@ fn climb(draft: &mut Draft<'_>, memory: &LadderMemory, flapping: Flapping) {
         last.attempts_used = last.attempts;
     }
     draft.end(Outcome::Exhausted, reason);
-    draft.notify(MessageKind::Exhausted);
+    draft.call_while_it_comes_and_goes(last.zip(memory.call.as_ref()));
 }

@@ -1,6 +1,7 @@
 //! Stories around `decide`: a small world applies every plan as a store would and turns the clock by hand.
 
 mod calls;
+mod comes_and_goes;
 mod evidence;
 
 use std::collections::BTreeMap;

@@ -244,6 +244,19 @@ impl fmt::Display for Reason {
             Self::StormCalmed { rule } => write!(f, "the storm of rule {rule} has calmed; its heals go on"),
             Self::TakenUp { heal: Some(heal) } => write!(f, "the alerts fired anew and heal {heal} is about them now"),
             Self::TakenUp { heal: None } => f.write_str("its alerts have gone on without this heal"),
+            Self::CallHandedOn { heal: Some(heal) } => {
+                write!(f, "the alerts came back and heal {heal} goes on with the call for a human")
+            }
+            Self::CallHandedOn { heal: None } => {
+                f.write_str("the alerts came back and a later heal goes on with the call")
+            }
+            Self::ComesAndGoes { since, heal } => {
+                write!(
+                    f,
+                    "it comes and goes; the human who was called at {since}, see heal {heal}, is not called again"
+                )
+            }
+            Self::StayedAway { quiet_for } => write!(f, "it has not come back for {}", human(*quiet_for)),
         }
     }
 }

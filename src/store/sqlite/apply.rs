@@ -76,13 +76,27 @@ impl Session {
         plan: Plan,
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
-        let Plan { heal, episodes, messages, start_action, cancel_action, full, look_again_at, storm, reason } = plan;
+        let Plan {
+            heal,
+            episodes,
+            messages,
+            start_action,
+            cancel_action,
+            full,
+            look_again_at,
+            storm,
+            goes_on_from,
+            reason,
+        } = plan;
         let changed = heal.is_some() || !episodes.is_empty();
         if let Some(heal) = &heal {
             let is_new = before.as_ref().is_none_or(|before| before.id != heal.id);
             self.write_heal(heal, is_new, start_action, now)?;
             if is_new {
                 self.note_sighting(policy, heal, now)?;
+            }
+            if let Some(earlier) = goes_on_from {
+                self.go_on_with_conversations(heal, earlier)?;
             }
             let earlier = before.as_ref().filter(|_| !is_new).and_then(|before| before.call.as_ref());
             self.write_call(heal, earlier)?;
@@ -155,6 +169,15 @@ impl Session {
                 ],
             )?;
         }
+        Ok(())
+    }
+
+    /// What notifiers remember of an earlier heal, such as the message they edit, holds for this one as well.
+    fn go_on_with_conversations(&self, heal: &Heal, earlier: HealId) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT OR IGNORE INTO memory (heal, channel, doc) SELECT ?1, channel, doc FROM memory WHERE heal = ?2",
+            params![id_text(heal.id.0), id_text(earlier.0)],
+        )?;
         Ok(())
     }
 

@@ -104,8 +104,11 @@ fn what_comes_back_decides_what_follows_and_a_server_that_quotes_a_secret_is_not
                 );
                 let daemon = home.start();
                 let heal = fire(&daemon, "web1", state);
-                let told = story(&heal);
-                assert!(told.iter().any(|(w, reason)| w == what && reason.contains(why)), "{said}: {told:#?}");
+                // What goes on as pending was so before its request, too.
+                let path = format!("/api/v1/heals/{}", heal["id"].as_str().unwrap());
+                let told = || story(&daemon.json(&path));
+                let is_told = || told().iter().any(|(w, reason)| w == what && reason.contains(why));
+                eventually(&format!("{said}: {what}: {why}"), is_told);
                 assert_eq!(upstream.asked().len(), times, "{said}");
                 let (log, _) = daemon.terminate_with_log();
                 assert!(!log.contains(TOKEN), "{log}");

@@ -145,6 +145,14 @@ fn never_says_it_is_over(policy: &Policy, snapshot: &Snapshot, event: Event, now
     plan
 }
 
+fn forgets_the_call_that_goes_on(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+    let mut plan = decide(policy, snapshot, event, now);
+    if let (Some(heal), true) = (&mut plan.heal, snapshot.heal.is_none() && plan.messages.is_empty()) {
+        heal.call = None;
+    }
+    plan
+}
+
 fn waits_for_a_human_for_ever(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
     let mut plan = decide(policy, snapshot, event, now);
     let was_called = snapshot.heal.as_ref().and_then(|heal| heal.call.clone());
@@ -170,7 +178,7 @@ fn two_minds(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp)
 
 #[test]
 fn every_planted_bug_is_found() {
-    let bugs: [(&str, DecideFn, &str); 19] = [
+    let bugs: [(&str, DecideFn, &str); 20] = [
         ("two at once", two_at_once, "two heals act on one target"),
         ("no limits", no_limits, "may"),
         ("no limit of the rule", no_limit_of_the_rule, "a rule acts more often"),
@@ -186,6 +194,11 @@ fn every_planted_bug_is_found() {
         ("acts on what is over", acts_on_what_is_over, "though nothing fires"),
         ("loses what joins", loses_what_joins, "is lost"),
         ("does it again", does_it_again, "without an intent"),
+        (
+            "forgets the call that goes on",
+            forgets_the_call_that_goes_on,
+            "nobody is called any more whose call could go on",
+        ),
         ("never says it is over", never_says_it_is_over, "what was told of a call is not what is on record"),
         ("waits for a human for ever", waits_for_a_human_for_ever, "although nothing fires"),
         ("ends what runs when the clock moves", ends_what_runs_when_the_clock_moves, "the moved clock ended it"),

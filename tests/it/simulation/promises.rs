@@ -10,6 +10,7 @@ use autoheal::domain::guard::Window;
 use autoheal::domain::heal::{AttemptStage, Heal, Outcome, Phase};
 use autoheal::domain::message::MessageKind;
 use autoheal::domain::plan::Plan;
+use autoheal::domain::reason::Reason;
 use autoheal::domain::rule::Mode;
 
 use super::Violation;
@@ -85,12 +86,16 @@ pub fn of_heal(record: &Record, policy: &Policy, heal: &Heal, now: Timestamp) ->
     must(heal.timeline.len() <= Heal::MAX_TIMELINE, "its story grows without bounds", heal)?;
     must(heal.alerts.len() <= Heal::MAX_ALERTS, "its alerts grow without bounds", heal)?;
     must(heal.relapses.len() <= 60, "its relapses grow without bounds", heal)?;
-    // 6: a human is called exactly once for each heal that gives up.
+    // 6: a human is called exactly once for each heal that gives up, unless the call of the heal before goes on.
     let told = record.told.get(&heal.id).map_or(&[][..], Vec::as_slice);
     let pages = told.iter().filter(|kind| kind.needs_human() && kind.is_final()).count();
     let gave_up = matches!(heal.outcome(), Some(Outcome::Exhausted | Outcome::Suppressed | Outcome::Expired));
     let is_shadow = policy.dry_run || heal.mode == Mode::Shadow;
-    must(pages == usize::from(gave_up && !is_shadow), "a human is not called exactly once", heal)?;
+    must(
+        pages == usize::from(gave_up && !is_shadow && !goes_on_with_a_call(heal)),
+        "a human is not called exactly once",
+        heal,
+    )?;
     let starts = told.iter().filter(|kind| **kind == MessageKind::Started).count();
     must(starts <= 1, "its start is told twice", heal)?;
     // 7: a shadow tells nobody and never acts.
@@ -98,9 +103,29 @@ pub fn of_heal(record: &Record, policy: &Policy, heal: &Heal, now: Timestamp) ->
     of_call(told, heal)
 }
 
+fn has_reason(heal: &Heal, is_it: impl Fn(&Reason) -> bool) -> bool {
+    heal.timeline.iter().any(|entry| is_it(&entry.reason))
+}
+
+/// Whether somebody knows already, because the trouble comes and goes.
+fn goes_on_with_a_call(heal: &Heal) -> bool {
+    has_reason(heal, |reason| matches!(reason, Reason::ComesAndGoes { .. }))
+}
+
+/// 6: a heal calls nobody only because somebody is called who has not been told that it is over.
+pub fn of_call_before(record: &Record, plan: &Plan) -> Result<(), Violation> {
+    let Some(heal) = plan.heal.as_ref().filter(|heal| goes_on_with_a_call(heal)) else { return Ok(()) };
+    if record.heals.contains_key(&heal.id) {
+        return Ok(());
+    }
+    let since = heal.call.as_ref().map(|call| call.since);
+    let mut called = record.called().filter_map(|(before, _)| Some(before.call.as_ref()?.since));
+    must(called.any(|before| Some(before) == since), "nobody is called any more whose call could go on", heal)
+}
+
 /// 6: whoever is called is told once that it is over, is reminded only meanwhile, and is not forgotten.
 fn of_call(told: &[MessageKind], heal: &Heal) -> Result<(), Violation> {
-    let mut is_called = false;
+    let mut is_called = goes_on_with_a_call(heal);
     for kind in told {
         match kind {
             MessageKind::Reminder => must(is_called, "somebody is reminded whom nobody called", heal)?,
@@ -112,6 +137,7 @@ fn of_call(told: &[MessageKind], heal: &Heal) -> Result<(), Violation> {
             kind => is_called &= !kind.ends_call(),
         }
     }
+    is_called &= !has_reason(heal, |reason| matches!(reason, Reason::CallHandedOn { .. }));
     must(is_called == heal.call.is_some(), "what was told of a call is not what is on record", heal)
 }
 

@@ -143,6 +143,7 @@ impl World {
             return Err(Violation(format!("deciding twice on {event:?} says two things")));
         }
         promises::of_plan(&self.policy, snapshot, event, &plan, self.now)?;
+        promises::of_call_before(&self.record, &plan)?;
         let before = snapshot.heal.as_ref();
         let rule = plan.heal.as_ref().or(before).map(|heal| heal.rule.clone());
         self.record.write(&self.policy, &plan, rule.as_deref(), self.now)?;

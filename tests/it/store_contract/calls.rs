@@ -82,3 +82,43 @@ pub async fn who_was_called_is_reminded_also_after_a_restart_and_told_when_it_is
     assert!(again.iter().all(|decision| !decision.changed), "told once");
     store.close().await;
 }
+
+pub async fn what_comes_and_goes_calls_once_and_goes_on_in_the_same_conversation(place: &dyn Place) {
+    let store = place.open().await;
+    ingest(&store, vec![firing(1)], 0).await;
+    let heal = begin(&store, 0).await.remove(0);
+    finish(&store, &heal, done(), 1).await;
+    ingest(&store, vec![resolved(1)], MINUTE).await;
+    assert_eq!(told(&store, MINUTE).await, [MessageKind::Started, MessageKind::Healed]);
+
+    let is_back =
+        |minute: i64| Sighting { alert: Alert { starts_at: at(minute * MINUTE), ..alert(1) }.into(), ..firing(1) };
+    let is_gone = |minute: i64| Sighting {
+        alert: Alert { ends_at: Some(at(minute * MINUTE)), ..resolved_alert(1) }.into(),
+        ..resolved(1)
+    };
+    ingest(&store, vec![is_back(5)], 5 * MINUTE).await;
+    let (claimed, _) = store.claim_messages(100, at(5 * MINUTE)).await.unwrap();
+    for page in &claimed {
+        assert_eq!(page.message.kind, MessageKind::Exhausted);
+        let sent = DeliveryResult::Sent { memory: Some(json!({"ts": page.channel})) };
+        store.message_result(page.id, sent, at(5 * MINUTE)).await.unwrap();
+    }
+    ingest(&store, vec![is_gone(6)], 6 * MINUTE).await;
+    ingest(&store, vec![is_back(10)], 10 * MINUTE).await;
+    ingest(&store, vec![is_gone(11)], 11 * MINUTE).await;
+    assert_eq!((all(&store).await.len(), told(&store, 11 * MINUTE).await), (3, vec![]), "whoever was called knows");
+    store.close().await;
+
+    let store = place.open().await;
+    store.advance_due(policy(), 10, at(71 * MINUTE)).await.unwrap();
+    let (over, _) = store.claim_messages(100, at(71 * MINUTE)).await.unwrap();
+    assert_eq!(over.len(), 2, "one for each channel that was told");
+    for message in &over {
+        assert_eq!(message.message.kind, MessageKind::Over);
+        assert_eq!(message.memory, Some(json!({"ts": message.channel})), "in the thread in which it was called");
+    }
+    let called = HealQuery { called: true, limit: 10, ..HealQuery::default() };
+    assert_eq!(store.heals(called).await.unwrap(), [], "the heal before has handed its call on");
+    store.close().await;
+}
