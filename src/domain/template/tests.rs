@@ -1,3 +1,6 @@
+mod formats;
+mod load;
+
 use proptest::prelude::*;
 
 use super::engine::Engine;
