@@ -1,5 +1,6 @@
 mod formats;
 mod load;
+mod places;
 
 use proptest::prelude::*;
 
