@@ -1,6 +1,7 @@
 mod formats;
 mod load;
 mod places;
+mod words;
 
 use proptest::prelude::*;
 
