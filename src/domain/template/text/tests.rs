@@ -1,3 +1,5 @@
+mod html;
+
 use serde_json::json;
 
 use super::*;
