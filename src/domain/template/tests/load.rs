@@ -102,6 +102,9 @@ fn words_that_mean_nothing_here_are_marked() {
     ] {
         assert_eq!(refused(source), (message.to_owned(), mark), "{source}");
     }
+    for source in ["{{ $labels.job := toUpper }}", "{{ $labels.job, toUpper }}", "{{ $labels.job | }}"] {
+        assert!(Template::parse(source).is_err(), "{source}");
+    }
     // A text that looks like a pattern is none behind another function.
     assert_eq!(render("{{ toUpper \"a)\" }}{{ print \"%y\" }}").as_deref(), Ok("A)%y"));
 }

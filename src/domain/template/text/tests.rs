@@ -1,3 +1,4 @@
+mod data;
 mod html;
 
 use serde_json::json;
