@@ -2,7 +2,7 @@
 
 use super::super::ParseError;
 use super::super::lexer::{Kind, Piece, pieces};
-use super::render;
+use super::{Template, render};
 
 /// The words of the only action of a source, as they are written.
 fn words(source: &str) -> Vec<(Kind, &str)> {
@@ -116,5 +116,8 @@ fn a_minus_trims_only_beside_a_blank() {
         ("{{ $labels.job }}{{/* }} */}}", "ui"),
     ] {
         assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
+    }
+    for source in ["{{ print 1+2 }}", "{{ print 1-2 }}", "{{ print 1.5+2 }}"] {
+        assert!(Template::parse(source).is_err(), "{source}: sums are no numbers");
     }
 }

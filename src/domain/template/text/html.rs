@@ -101,7 +101,7 @@ impl Place {
             Self::Content if says_safe(action) => Ok("autoheal_plain"),
             Self::Content => Ok("autoheal_html"),
             Self::Value { attribute, is_begun, .. } => match attribute.as_str() {
-                name if name == "style" || name.starts_with("on") => {
+                name if matches!(name, "style" | "srcdoc") || name.starts_with("on") => {
                     refused("no value is safe in a style or a script; write it between tags")
                 }
                 name if ADDRESSES.contains(&name) && !is_begun => Ok("autoheal_address"),

@@ -84,6 +84,7 @@ fn where_nothing_is_safe_the_value_is_marked() {
         ("<p STYLE='{{ .Status }}'>", "{{ .Status }}", raw),
         ("<p style='color: {{ .Status }}'>", "{{ .Status }}", raw),
         ("<p onLoad='{{ .Status }}'>", "{{ .Status }}", raw),
+        ("<iframe srcdoc='{{ .Status }}'>", "{{ .Status }}", raw),
         ("<p title='a' {{ .Status }}>", "{{ .Status }}", "a value in a tag must stand in a quoted attribute"),
         ("<p title={{ .Status }}>", "{{ .Status }}", "a value in a tag must stand in a quoted attribute"),
         ("<p x'{{ .Status }}'>", "{{ .Status }}", "a value in a tag must stand in a quoted attribute"),
