@@ -157,6 +157,11 @@ fn methods_take_what_alertmanagers_take() {
         ("{{ range .Alerts.Firing }}{{ .Labels.instance }}{{ end }}{{ len .Alerts }}", "a2"),
         ("{{ if .CommonLabels.none }}a{{ else }}b{{ end }}{{ with .CommonLabels.none }}a{{ else }}b{{ end }}", "bb"),
         ("{{ .Status | len }}{{ (print .Status) | len }}", "66"),
+        (
+            "{{ print (print \"a\") .Status }}{{ ((print .Status)) }}{{ (index .Alerts 1).Status }}",
+            "afiringfiringresolved",
+        ),
+        ("{{ print .Status .CommonLabels.Names (.Receiver) }}", "firing[alertname job severity]on-call"),
         ("{{ print 'a' }}{{ '\\'' }}", "9739"),
     ] {
         assert_eq!(rendered(source, Form::Plain), expected, "{source}");

@@ -13,6 +13,10 @@ fn a_value_is_escaped_for_its_place() {
         ("<STYLE media='x'>p{}</style>{{ .Status }}", "<STYLE media='x'>p{}</style>firing"),
         ("<scripts>{{ .Status }}</scripts>", "<scripts>firing</scripts>"),
         ("<br/>{{ .Status }}", "<br/>firing"),
+        // What a variable holds is no safer; giving it a name writes nothing, wherever that stands.
+        ("{{ $x := .Annotations.summary }}{{ $x }}", "&lt;!channel&gt; &amp; &quot;down&quot;"),
+        ("<p {{ $x := .Status }}{{/* c */}}{{ $x = .Status }}title='{{ $x }}'>", "<p title='firing'>"),
+        ("{{ toLower .Annotations.summary }}", "&lt;!channel&gt; &amp; &quot;down&quot;"),
         // In attributes.
         ("<p title='\"{{ .Status }}\"' id=x>{{ .Status }}</p>", "<p title='\"firing\"' id=x>firing</p>"),
         ("<p title = \"'{{ .Annotations.summary }}\">", "<p title = \"'&lt;!channel&gt; &amp; &quot;down&quot;\">"),
@@ -54,6 +58,21 @@ fn a_value_is_escaped_for_its_place() {
     for attribute in ["href", "src", "action", "formaction", "background", "cite", "poster", "data", "xlink:href"] {
         let source = one(&format!("<x {attribute}=\"{{{{ .GeneratorURL }}}}\">"));
         assert_eq!(rendered(&source, Form::Html), format!("<x {attribute}=\"#\">"));
+    }
+}
+
+#[test]
+fn in_slack_nothing_from_outside_has_a_meaning() {
+    for source in [
+        "{{ .CommonAnnotations.summary }}",
+        "{{ $x := .CommonAnnotations.summary }}{{ $x }}",
+        "{{ with .CommonAnnotations }}{{ .summary }}{{ end }}",
+        "{{ range $name, $value := .CommonAnnotations }}{{ $value }}{{ end }}",
+        "{{ print .CommonAnnotations.summary }}",
+        "{{ (index .Alerts 0).Annotations.summary | safeHtml }}",
+        "{{ define \"m\" }}{{ . }}{{ end }}{{ template \"m\" .CommonAnnotations.summary }}",
+    ] {
+        assert_eq!(rendered(source, Form::Slack), "&lt;!channel&gt; &amp; \"down\"", "{source}");
     }
 }
 
