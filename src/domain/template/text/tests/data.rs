@@ -162,7 +162,15 @@ fn methods_take_what_alertmanagers_take() {
             "afiringfiringresolved",
         ),
         ("{{ print .Status .CommonLabels.Names (.Receiver) }}", "firing[alertname job severity]on-call"),
+        // Strings and characters that the engine alone would misread.
         ("{{ print 'a' }}{{ '\\'' }}", "9739"),
+        (
+            "{{ print '\\'' '\\\\' '\\n' '\u{e9}' '\\x41' '\\101' '\\U0001F4A9' '`' '\"' }}",
+            "39 92 10 233 65 65 128169 96 34",
+        ),
+        ("{{ print \"a\\\\\" }}{{ print \"\\\"b\" }}", "a\\\"b"),
+        ("{{ print `\\d\"` \"`\\\\\" \"\\\\\\\"`\\n\" }}", "\\d\"`\\\\\"`\n"),
+        ("{{ print \"\\U0001F4A9!\\101\" }}", "\u{1f4a9}!A"),
     ] {
         assert_eq!(rendered(source, Form::Plain), expected, "{source}");
     }

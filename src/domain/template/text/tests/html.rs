@@ -7,6 +7,7 @@ fn a_value_is_escaped_for_its_place() {
     let one = |text: &str| format!("{{{{ range .Alerts.Firing }}}}{text}{{{{ end }}}}");
     for (source, expected) in [
         // Between tags.
+        ("now {{ .Status }}, {{ .Status }}", "now firing, firing"),
         ("<!-- a > b --><i>{{ .Status }}</i>", "<!-- a > b --><i>firing</i>"),
         ("a < b {{/* no tag */}}>{{ .Annotations.summary }}", "a < b >&lt;!channel&gt; &amp; &quot;down&quot;"),
         ("<script>if (a</b/) '\"'</SCRIPT>{{ .Status }}", "<script>if (a</b/) '\"'</SCRIPT>firing"),
