@@ -98,6 +98,16 @@ mod tests {
     }
 
     #[test]
+    fn whoever_forgot_a_backslash_is_told_how_to_write_it() {
+        for (body, message) in [
+            (r"\d+", r"unknown escape \d in a quoted string; a backslash itself is written \\d"),
+            (r"\", r"unknown escape \ in a quoted string"),
+        ] {
+            assert_eq!(unescape(body, '"').map_err(|error| error.message), Err(message.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
     fn other_escapes_are_refused_where_they_stand() {
         for (body, offset) in [
             (r"ab\d", 2),

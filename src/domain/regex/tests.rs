@@ -53,6 +53,7 @@ fn what_go_matches_is_matched() {
         ("[\\]\\-]", "-", "\\"),
         ("[\\d\\-x]", "x", "-5"),
         ("[^a]", "\n", "a"),
+        ("[b-b]", "b", "a"),
         ("[\\x41-\\x{43}]", "B", "D"),
         // Perl classes and word edges are ASCII.
         ("\\d", "7", "\u{0663}"),
@@ -70,6 +71,8 @@ fn what_go_matches_is_matched() {
         ("\\0", "\0", "0"),
         ("\\101", "A", "101"),
         ("\\08", "\u{0}8", "8"),
+        ("\\12", "\n", "12"),
+        ("\\n\\r\\t", "\n\r\t", "nrt"),
         ("\\x{1F4A9}", "\u{1f4a9}", "x"),
         ("\\x{000041}", "A", "x"),
         ("\\a\\f\\v", "\u{7}\u{c}\u{b}", "afv"),
@@ -105,6 +108,9 @@ fn what_go_matches_is_matched() {
     assert!(!search("a$").is_match("a\n"));
     assert!(!search("\\bé").is_match("é"), "é is no word character in Go");
     assert!(search("\\B").is_match("é"));
+    for pattern in ["a{1000}", "a{1000,}", "a{1,1000}", "(a{100}){10}", "((a{100}){0}){11}"] {
+        assert_eq!(search(pattern).source(), pattern, "as many repetitions as Go allows");
+    }
 }
 
 #[test]
@@ -123,10 +129,12 @@ fn what_go_refuses_is_refused_where_it_stands() {
         ("a{99999999999}", 1, "repetition {99999999999} is out of order or above 1000"),
         ("a{2,1}", 1, "repetition {2,1} is out of order or above 1000"),
         ("(a{100}){11}", 8, "nested repetitions multiply to more than 1000"),
+        ("((a{100}){0,}){11}", 14, "nested repetitions multiply to more than 1000"),
         ("((a{10}b*){10}|c){11}", 17, "nested repetitions multiply to more than 1000"),
         ("(?x)a", 2, "after (? only the flags i, m, s, U, a name as in (?P<name>, or : may stand"),
         ("(?-u)a", 3, "after (? only the flags i, m, s, U, a name as in (?P<name>, or : may stand"),
         ("(?=a)", 2, "after (? only the flags i, m, s, U, a name as in (?P<name>, or : may stand"),
+        ("(?i-s-m)a", 5, "after (? only the flags i, m, s, U, a name as in (?P<name>, or : may stand"),
         ("(?i-)a", 4, "after (? only the flags i, m, s, U, a name as in (?P<name>, or : may stand"),
         ("(?<a-b>c)", 0, "a group's name is made of ASCII letters, digits and _"),
         ("(?P<>c)", 0, "a group's name is made of ASCII letters, digits and _"),

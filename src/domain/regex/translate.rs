@@ -44,8 +44,15 @@ pub(super) fn translate(pattern: &str) -> Result<Translation, RegexError> {
 struct Frame {
     /// How often the last atom repeats, with everything inside it; `None` when nothing stands here that could repeat.
     atom: Option<u32>,
-    /// The largest such number in the group so far.
+    /// The largest such number of the atoms before it in the group.
     largest: u32,
+}
+
+impl Frame {
+    /// Nothing more can repeat the last atom.
+    fn settle(&mut self) {
+        self.largest = self.largest.max(self.atom.take().unwrap_or(0));
+    }
 }
 
 struct Translator<'p> {
@@ -87,7 +94,7 @@ impl<'p> Translator<'p> {
             ')' => self.close_group(),
             '|' => {
                 self.special("|", 1);
-                self.frame.atom = None;
+                self.frame.settle();
                 Ok(())
             }
             '^' | '$' | '.' => {
@@ -135,8 +142,8 @@ impl<'p> Translator<'p> {
     }
 
     fn atom(&mut self, repeats: u32) {
+        self.frame.settle();
         self.frame.atom = Some(repeats);
-        self.frame.largest = self.frame.largest.max(repeats);
     }
 
     fn open_group(&mut self) -> Result<(), RegexError> {
@@ -160,7 +167,7 @@ impl<'p> Translator<'p> {
             self.special(text, length);
             if text.ends_with(')') {
                 // Flags for the rest of the group: no group begins, and nothing stands here that could repeat.
-                self.frame.atom = None;
+                self.frame.settle();
                 return Ok(());
             }
         }
@@ -173,6 +180,7 @@ impl<'p> Translator<'p> {
         let Some((_, outer)) = self.groups.pop() else {
             return Err(error("unexpected )", self.position));
         };
+        self.frame.settle();
         let inside = self.frame.largest.max(1);
         self.special(")", 1);
         self.frame = outer;
@@ -195,20 +203,17 @@ impl<'p> Translator<'p> {
         let mut repeats = inside;
         if let Some(Bounds { least, most }) = bounds {
             let (unbounded, most) = (most.is_none(), most.unwrap_or(least));
-            if least > MAX_REPEAT || most > MAX_REPEAT || most < least {
+            if most > MAX_REPEAT || most < least {
                 return Err(error(format!("repetition {text} is out of order or above {MAX_REPEAT}"), start));
             }
-            repeats = match (unbounded, most) {
-                (false, 0) => 1,
-                (true, 0) => inside,
-                _ => inside.saturating_mul(most),
-            };
+            // Without an upper bound Go counts the lower one, but none at all when that is zero.
+            repeats = if unbounded && most == 0 { inside } else { inside.saturating_mul(most) };
             if most >= 2 && repeats > MAX_REPEAT {
                 return Err(error(format!("nested repetitions multiply to more than {MAX_REPEAT}"), start));
             }
         }
         self.special(text, text.len());
-        self.atom(repeats);
+        self.frame.atom = Some(repeats);
         self.after_repeat = Some(start);
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) fn segments(pieces: &[Piece<'_>]) -> Option<Vec<Segment>> {
 }
 
 fn value(action: &Action<'_>) -> Option<Segment> {
-    if action.comment || action.trims != (false, false) || action.tokens.is_empty() {
+    if action.trims != (false, false) || action.tokens.is_empty() {
         return None;
     }
     let chain = Chain::beginning_at(&action.tokens, 0)?;

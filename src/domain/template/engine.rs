@@ -206,7 +206,7 @@ impl Places {
     }
 
     /// The source range for a line and column (counted from 1) and a length.
-    fn range(&self, line: usize, column: usize, length: usize) -> (usize, usize) {
+    pub(super) fn range(&self, line: usize, column: usize, length: usize) -> (usize, usize) {
         let line_start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let start = line_start + column.saturating_sub(1);
         let (from, to) = (self.source_offset(start), self.source_offset(start + length));

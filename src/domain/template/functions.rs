@@ -250,11 +250,20 @@ mod tests {
             ("stripPort", "web-1", "web-1"),
             ("stripPort", "a[b:1", "a[b:1"),
             ("stripPort", ":9100", ""),
+            ("stripPort", "a:9]1", "a:9]1"),
+            ("stripPort", "[a]b:1", "[a]b:1"),
+            ("stripPort", "a:b:c", "a:b:c"),
+            ("stripPort", "[a:b]:c", "a:b"),
             ("stripDomain", "web-1.example.com:9100", "web-1:9100"),
             ("stripDomain", "web-1.example.com", "web-1"),
             ("stripDomain", "10.0.0.1:9100", "10.0.0.1:9100"),
             ("stripDomain", "10.0.0.1", "10.0.0.1"),
             ("stripDomain", "[::1]:9100", "[::1]:9100"),
+            ("stripDomain", "", ""),
+            ("stripDomain", ".a", ""),
+            ("stripDomain", "a:", "a"),
+            ("stripDomain", "a.b:c:d", "a"),
+            ("stripDomain", "[fe80::1%a.b]:9", "[fe80::1%a]:9"),
         ] {
             let function = UNARY.iter().find(|(known, _)| *known == name).map(|(_, function)| function);
             assert_eq!(function.map(|function| function(text)).as_deref(), Some(expected), "{name} {text}");

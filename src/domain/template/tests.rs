@@ -1,3 +1,9 @@
+mod calls;
+mod formats;
+mod load;
+mod places;
+mod words;
+
 use proptest::prelude::*;
 
 use super::engine::Engine;
@@ -61,6 +67,7 @@ fn renders_as_go_does() {
         ("{{ printf \"%s-%03d\" $labels.job 7 }}", "ui-007"),
         ("{{ index $labels \"job\" }}{{ index .Annotations \"empty\" }}", "ui"),
         ("{{ len $labels }}", "4"),
+        ("{{ $annotations }}", "map[empty: summary:ui is \"down\"]"),
         (
             "{{ html $annotations.summary }} {{ .GeneratorURL | urlquery }}",
             "ui is &#34;down&#34; http%3A%2F%2Fp%2Fgraph%3Fa%3D1%26b%3D2",
@@ -82,6 +89,10 @@ fn renders_as_go_does() {
         ("{{ print `\\d\"` \"`\\\\\" \"\\\\\\\"`\\n\" }}", "\\d\"`\\\\\"`\n"),
         ("{{ print \"\\U0001F4A9!\\101\" }}", "\u{1f4a9}!A"),
         ("{{ print 'a' -3 1.5 }}", "97 -3 1.5"),
+        (
+            "{{ print '\\'' '\\\\' '\\n' '\u{e9}' '\\x41' '\\101' '\\U0001F4A9' '`' '\"' }}",
+            "39 92 10 233 65 65 128169 96 34",
+        ),
         // Values are data, whatever they look like.
         ("{{ $labels.odd }}", "{{ <no value> }}"),
         ("{{ print $labels.odd }}", "{{ <no value> }}"),
@@ -130,6 +141,7 @@ fn what_is_undefined_elsewhere_is_an_error_that_names_it() {
         ("{{ .EndsAt }}", unknown),
         ("{{ print nil }}", unknown),
         ("{{ with .Labels }}{{ .nope }}{{ end }}", unknown),
+        ("{{ with .Labels }}{{ index .nope \"job\" }}{{ end }}", unknown),
         ("{{ . }}", "the alert as a whole is no value; name one of its fields"),
         ("{{ $alert }}", "the alert as a whole is no value; name one of its fields"),
     ] {

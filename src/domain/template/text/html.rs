@@ -85,7 +85,11 @@ impl Place {
                 tag.push_str("\"\"");
                 (Self::Tag(tag), width)
             }
-            Self::Value { tag, quote, attribute, .. } => (Self::Value { tag, quote, attribute, is_begun: true }, width),
+            Self::Value { tag, quote, attribute, is_begun } => {
+                // Who reads an address passes over blanks before it.
+                let is_begun = is_begun || !(c.is_whitespace() || c.is_control());
+                (Self::Value { tag, quote, attribute, is_begun }, width)
+            }
             place => (place, width),
         }
     }
@@ -97,7 +101,7 @@ impl Place {
             Self::Content if says_safe(action) => Ok("autoheal_plain"),
             Self::Content => Ok("autoheal_html"),
             Self::Value { attribute, is_begun, .. } => match attribute.as_str() {
-                name if name == "style" || name.starts_with("on") => {
+                name if matches!(name, "style" | "srcdoc") || name.starts_with("on") => {
                     refused("no value is safe in a style or a script; write it between tags")
                 }
                 name if ADDRESSES.contains(&name) && !is_begun => Ok("autoheal_address"),
@@ -114,9 +118,17 @@ fn is_end_tag(rest: &str, name: &str) -> bool {
     rest.strip_prefix("</").and_then(|rest| rest.get(..name.len())).is_some_and(|end| end.eq_ignore_ascii_case(name))
 }
 
-/// Whether the author says that the value is HTML.
+/// Whether the author says that the value is HTML, and not only a part of it in parentheses.
 fn says_safe(action: &Action<'_>) -> bool {
-    let last = action.tokens.iter().rposition(|token| token.text == "|").map_or(0, |pipe| pipe + 1);
+    let (mut depth, mut last) = (0_usize, 0);
+    for (position, token) in action.tokens.iter().enumerate() {
+        match token.text {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            "|" if depth == 0 => last = position + 1,
+            _ => {}
+        }
+    }
     action.tokens.get(last).is_some_and(|token| token.kind == Kind::Word && token.text == "safeHtml")
 }
 
@@ -157,10 +169,8 @@ pub(super) fn stages(pieces: &[Piece<'_>]) -> Result<Vec<&'static str>, ParseErr
                     return Err(error(message, action.offset, action.text.len()));
                 }
                 _ if is_written_out(action) => {
+                    // A value begins no address for the next one: it may be empty.
                     stage = place.stage(action)?;
-                    if let Place::Value { is_begun, .. } = &mut place {
-                        *is_begun = true;
-                    }
                 }
                 _ => {}
             },

@@ -67,7 +67,7 @@ pub(super) fn is_written_out(action: &Action<'_>) -> bool {
     let names_it =
         first.kind == Kind::Variable && action.tokens.get(1).is_some_and(|second| matches!(second.text, "=" | ":="));
     let is_keyword = matches!(first.text, "if" | "with" | "range" | "else" | "end" | "break" | "continue" | "template");
-    !(names_it || is_keyword && first.kind == Kind::Word)
+    !names_it && !is_keyword
 }
 
 fn edits(tokens: &[Token<'_>]) -> Result<Vec<Edit>, ParseError> {

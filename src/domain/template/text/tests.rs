@@ -1,3 +1,6 @@
+mod data;
+mod html;
+
 use serde_json::json;
 
 use super::*;
