@@ -42,7 +42,7 @@ bench: ## how fast: matching, the store, deliveries, POST to restart (bench/READ
 	bench/webhook.sh
 	bench/awx-burst.sh
 	cargo build --locked --release --bin autoheal --example restart_latency
-	scripts/with-engine.sh $(TARGET_DIR)/release/examples/restart_latency $(TARGET_DIR)/release/autoheal
+	scripts/with-engine.sh $(abspath $(TARGET_DIR)/release/examples/restart_latency $(TARGET_DIR)/release/autoheal)
 
 .PHONY: image
 image: ## the container image, without any registry
