@@ -98,6 +98,18 @@ fn the_heal_before_hands_its_call_on_without_a_word() {
 }
 
 #[test]
+fn what_is_said_goes_on_in_the_conversation_of_the_heal_that_called() {
+    let world = called();
+    let alert = world.alert("ui", AlertStatus::Firing, Duration::ZERO);
+    let snapshot = Snapshot { episode: world.episodes.get(&alert.fingerprint).cloned(), ..Snapshot::default() };
+    let new_heal = HealId(Uuid::from_u128(99));
+    let request = Box::new(request(vec![step(1)]));
+    let event = Event::Firing { alert: alert.into(), request, new_heal, external_url: String::new() };
+    let plan = decide(&world.policy, &snapshot, event, world.now);
+    assert_eq!((plan.goes_on_from, plan.messages.len()), (Some(world.last().id), 0));
+}
+
+#[test]
 fn a_later_heal_with_a_call_of_its_own_does_not_take_this_one_over() {
     let mut world = called();
     world.is_back();
