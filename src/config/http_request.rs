@@ -367,7 +367,7 @@ fn read_statuses(reader: &Reader<'_>, node: &Node) -> Vec<StatusRange> {
         };
         let range = range.filter(|StatusRange(from, to)| from <= to);
         if range.is_none() {
-            let help = suggest::nearest(text, ["2xx", "3xx", "4xx"]).map(|near| format!("did you mean `{near}`?"));
+            let help = suggest::guess(text, ["2xx", "3xx", "4xx"]);
             reader.error_with_help(&item.span, "this is no status", "expected 200, 2xx or 200-299", help);
         }
         range

@@ -144,11 +144,6 @@ impl Reader<'_> {
     }
 
     /// How many errors there are so far, to tell whether reading something added any.
-    pub fn problem_count(&self) -> usize {
-        self.problems.borrow().count(Severity::Error)
-    }
-
-    /// How many of them are errors.
     pub fn error_count(&self) -> usize {
         self.problems.borrow().count(Severity::Error)
     }

@@ -97,7 +97,7 @@ fn read_receiver(
     names: &mut Names,
     templates: &Templates,
 ) -> Option<ReceiverSettings> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let receiver = reader.mapping(node, &RECEIVER)?;
     let name = reader.require(&receiver, "name", RECEIVER.what).and_then(|node| {
         let name = names.claim(reader, node)?;
@@ -117,7 +117,7 @@ fn read_receiver(
     if receiver
         .iter()
         .all(|(key, _, _)| matches!(key, "name" | "events" | "reminderInterval" | "quietTimes" | "digest"))
-        && reader.problem_count() == before
+        && reader.error_count() == before
     {
         reader.error(&node.span, "this receiver reaches nobody", "give it a way, such as `slack` or `email`");
     }

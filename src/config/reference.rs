@@ -54,10 +54,8 @@ fn value_of<'s>(name: &str, secrets: &'s Secrets) -> Result<&'s str, (String, Op
         return Err((format!("`{name}` cannot name a secret"), Some(help.to_owned())));
     }
     secrets.get(name).map(crate::secret::Secret::expose).ok_or_else(|| {
-        let help = suggest::nearest(name, secrets.names()).map_or_else(
-            || format!("add a line {name}=… to the secrets file; other places are not searched"),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let help = suggest::guess(name, secrets.names())
+            .unwrap_or_else(|| format!("add a line {name}=… to the secrets file; other places are not searched"));
         (format!("the secrets file has no `{name}`"), Some(help))
     })
 }

@@ -16,11 +16,11 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, receivers: &Names) -> Vec<R
 }
 
 fn read_route(reader: &Reader<'_>, node: &Node, names: &Names) -> Option<Route> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let route = reader.mapping(node, &ROUTE)?;
     let matchers = route.get("matchers").map_or(&[][..], |node| {
         let matchers = reader.list(node, "matchers");
-        if node.len() == 0 && reader.problem_count() == before {
+        if node.len() == 0 && reader.error_count() == before {
             // Empty never widens: whoever means every alert leaves the key out.
             reader.error(&node.span, "this list of matchers is empty", "name at least one, or remove the key");
         }
@@ -28,9 +28,9 @@ fn read_route(reader: &Reader<'_>, node: &Node, names: &Names) -> Option<Route> 
     });
     let matchers = matchers.iter().flat_map(|node| read_matchers(reader, node)).collect();
     let receivers = reader.require(&route, "receivers", ROUTE.what).map(|node| {
-        let problems = reader.problem_count();
+        let problems = reader.error_count();
         let receivers = names.known_list(reader, node);
-        if node.len() == 0 && reader.problem_count() == problems {
+        if node.len() == 0 && reader.error_count() == problems {
             reader.error(&node.span, "this route tells nobody", "name at least one receiver");
         }
         receivers
@@ -38,5 +38,5 @@ fn read_route(reader: &Reader<'_>, node: &Node, names: &Names) -> Option<Route> 
     let continue_matching = route.get("continue").and_then(|node| reader.boolean(node)).unwrap_or_default();
     let selector = AlertSelector { matchers, ..AlertSelector::default() };
     let route = Route { selector, receivers: receivers?, continue_matching };
-    (reader.problem_count() == before).then_some(route)
+    (reader.error_count() == before).then_some(route)
 }

@@ -287,7 +287,7 @@ fn read_event(reader: &Reader<'_>, node: &Node, alerts: &Alerts) -> Option<TestE
 }
 
 fn read_expectation(reader: &Reader<'_>, node: &Node) -> Option<Expectation> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let expect = reader.mapping(node, &EXPECT)?;
     let of = happenings::read_choice(reader, &expect);
     let wanted: Vec<_> = expect
@@ -298,7 +298,7 @@ fn read_expectation(reader: &Reader<'_>, node: &Node) -> Option<Expectation> {
     if expect.keys().next().is_none() {
         reader.error(&node.span, "nothing is expected here", "expected for example {state: healed}");
     }
-    (reader.problem_count() == before).then(|| Expectation { place: reader.place(&node.span), of, wanted })
+    (reader.error_count() == before).then(|| Expectation { place: reader.place(&node.span), of, wanted })
 }
 
 fn read_wanted(reader: &Reader<'_>, key: &str, node: &Node) -> Option<Wanted> {

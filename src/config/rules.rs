@@ -137,11 +137,11 @@ pub(super) fn nodes(list: &Node) -> impl Iterator<Item = &Node> {
 }
 
 fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, list: &mut RuleList) -> Option<HealRule> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let rule = reader.mapping(node, &RULE)?;
     let selector = read_selector(reader, &rule);
     // A mistyped key or pattern may be the very part that seems to be missing.
-    let is_whole = reader.problem_count() == before;
+    let is_whole = reader.error_count() == before;
     list.has_ancestors_rules |= ancestor::MARKS.iter().any(|key| rule.key_span(key).is_some());
     check_type(reader, &rule);
     let metadata = read_metadata(reader, &rule, &mut list.names);
@@ -305,8 +305,7 @@ pub(super) fn template(reader: &Reader<'_>, node: &Node) -> Option<Template> {
             let place = reader.within(node, error.offset, error.length.max(1));
             let word = text.get(error.offset..error.offset + error.length).unwrap_or_default();
             let is_known = template::names().any(|name| name == word);
-            let near = suggest::nearest(word, template::names()).filter(|_| !is_known);
-            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let help = suggest::guess(word, template::names()).filter(|_| !is_known);
             let message = format!("bad template: {}", error.message);
             reader.error_with_help(&place, message, "expected a Go template", help);
             None

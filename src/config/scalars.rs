@@ -181,7 +181,7 @@ impl Reader<'_> {
             return Some(text);
         }
         let expected = words.join(" or ");
-        let help = suggest::nearest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let help = suggest::guess(text, words.iter().copied());
         self.error_with_help(&node.span, format!("expected {expected}, found {text:?}"), "unknown word", help);
         None
     }

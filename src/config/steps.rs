@@ -123,7 +123,7 @@ fn is_only_read(rule: &Mapping<'_>) -> bool {
 }
 
 fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>) -> Option<Step> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let actions: Vec<_> = ACTIONS.into_iter().filter_map(|action| step.key_span(action)).collect();
     match actions.as_slice() {
         [] if step.keys().all(|key| MANNER.contains(&key)) => {
@@ -145,7 +145,7 @@ fn read_step(reader: &Reader<'_>, step: &Mapping<'_>, around: &Surroundings<'_>)
     let verify = step
         .get("verify")
         .map_or(Some(VerifyPolicy::default()), |node| verify::read(reader, node, around, acts_on_containers));
-    if reader.problem_count() > before {
+    if reader.error_count() > before {
         return None;
     }
     Some(Step { action: action?, attempts: attempts?, backoff: backoff?, timeout: timeout?, verify: verify? })
@@ -264,7 +264,7 @@ fn read_selector(reader: &Reader<'_>, restart: &Mapping<'_>) -> Option<Container
 
 fn read_labels(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<String, Template>> {
     let labels = reader.any_mapping(node, "`labels`")?;
-    let before = reader.problem_count();
+    let before = reader.error_count();
     for entry in node.entries().iter().filter(|entry| matches!(entry.value.kind, Kind::Nothing)) {
         reader.error(&entry.key_span, format!("label `{}` has no value", entry.key), "empty never widens");
     }
@@ -272,7 +272,7 @@ fn read_labels(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<String, Temp
         .iter()
         .filter_map(|(name, _, value)| Some((name.to_owned(), target_text(reader, value, name)?)))
         .collect();
-    if reader.problem_count() > before {
+    if reader.error_count() > before {
         return None;
     }
     if read.is_empty() {

@@ -1,7 +1,7 @@
 //! The nearest known name to a mistyped one.
 
 /// The nearest of `known` that a slip of the pen explains.
-pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let lower = written.to_lowercase();
     known
         .into_iter()
@@ -11,14 +11,18 @@ pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str
         .map(|(_, name)| name)
 }
 
+/// The question whether the nearest of `known` was meant, where a slip of the pen explains what was written.
+pub(super) fn guess<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    nearest(written, known).map(|near| format!("did you mean `{near}`?"))
+}
+
 /// What to do about an unknown name: the nearest known one, or all of them.
 pub(super) fn help<'k>(written: &str, known: impl IntoIterator<Item = &'k str>, all: &str) -> String {
     let known: Vec<_> = known.into_iter().collect();
-    match nearest(written, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => format!("{all}: none"),
-        None => format!("{all}: {}", known.join(", ")),
-    }
+    guess(written, known.iter().copied()).unwrap_or_else(|| match &known[..] {
+        [] => format!("{all}: none"),
+        known => format!("{all}: {}", known.join(", ")),
+    })
 }
 
 #[cfg(test)]

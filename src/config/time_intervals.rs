@@ -91,9 +91,9 @@ impl TimeIntervals {
 
 /// A list with something in it. An empty one would hold never here and stand for always there.
 fn filled<'n>(reader: &Reader<'_>, node: &'n Node, what: &str) -> &'n [Node] {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let list = reader.list(node, what);
-    if list.is_empty() && reader.problem_count() == before {
+    if list.is_empty() && reader.error_count() == before {
         reader.error(&node.span, format!("this list of {what} is empty"), "name at least one, or remove the key");
     }
     list
@@ -110,7 +110,7 @@ fn either<'n>(reader: &Reader<'_>, mapping: &Mapping<'n>, ours: &str, alertmanag
 }
 
 fn read_period(reader: &Reader<'_>, node: &Node) -> Option<Period> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let period = reader.mapping(node, &PERIOD)?;
     let days_of_month = either(reader, &period, "daysOfMonth", "days_of_month");
     let times = period.get("times").map(|node| filled(reader, node, "times"));
@@ -122,7 +122,7 @@ fn read_period(reader: &Reader<'_>, node: &Node) -> Option<Period> {
         years: ranges(reader, period.get("years"), "years"),
         location: period.get("location").map_or(Some(TimeZone::UTC), |node| read_location(reader, node))?,
     };
-    (reader.problem_count() == before).then_some(read)
+    (reader.error_count() == before).then_some(read)
 }
 
 fn ranges<T: FromStr<Err = RangeError>>(reader: &Reader<'_>, node: Option<&Node>, what: &str) -> Option<Vec<T>> {
@@ -130,8 +130,7 @@ fn ranges<T: FromStr<Err = RangeError>>(reader: &Reader<'_>, node: Option<&Node>
     let read = |node: &Node| {
         let text = reader.plain(node)?;
         let refuse = |error: RangeError| {
-            let help = nearest_name(text).map(|near| format!("did you mean `{near}`?"));
-            reader.error_with_help(&node.span, error.to_string(), "not understood", help);
+            reader.error_with_help(&node.span, error.to_string(), "not understood", guess_name(text));
         };
         text.parse().map_err(refuse).ok()
     };
@@ -139,10 +138,10 @@ fn ranges<T: FromStr<Err = RangeError>>(reader: &Reader<'_>, node: Option<&Node>
 }
 
 /// What a misspelled end of a range may have meant.
-fn nearest_name(range: &str) -> Option<&'static str> {
+fn guess_name(range: &str) -> Option<String> {
     let is_name = |word: &str| time_interval::names().any(|name| name.eq_ignore_ascii_case(word));
     let misspelled = range.split(':').map(str::trim).find(|word| !is_name(word))?;
-    suggest::nearest(misspelled, time_interval::names())
+    suggest::guess(misspelled, time_interval::names())
 }
 
 fn read_times(reader: &Reader<'_>, node: &Node) -> Option<Times> {
@@ -169,8 +168,7 @@ fn read_location(reader: &Reader<'_>, node: &Node) -> Option<TimeZone> {
     if found.is_none() {
         let label = "expected a name of the time zone database such as Europe/Berlin, or UTC, or Local";
         let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let help = suggest::nearest(name, known.iter().map(String::as_str));
-        let help = help.map(|near| format!("did you mean `{near}`?"));
+        let help = suggest::guess(name, known.iter().map(String::as_str));
         reader.error_with_help(&node.span, format!("there is no location {name:?}"), label, help);
     }
     found

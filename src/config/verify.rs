@@ -48,7 +48,7 @@ pub(super) fn read(
     around: &Surroundings<'_>,
     acts_on_containers: bool,
 ) -> Option<VerifyPolicy<Template>> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let verify = reader.mapping(node, &VERIFY)?;
     let default = VerifyPolicy::<Template>::default();
     let within = verify.get("within").map_or(Some(default.within), |node| reader.duration(node, WITHIN));
@@ -65,12 +65,12 @@ pub(super) fn read(
         reader.error(span, "a heal cannot hold that long before its time runs out", "must not be longer than `within`");
     }
     let probes: Vec<_> = container.into_iter().chain(http).chain(tcp).chain(promql).collect();
-    if resolved == Some(false) && probes.is_empty() && reader.problem_count() == before {
+    if resolved == Some(false) && probes.is_empty() && reader.error_count() == before {
         let span = verify.key_span("resolved").unwrap_or(verify.span);
         let label = "name other evidence: `http`, `tcp`, `promql` or `container: healthy`";
         reader.warning(span, "without evidence every action that ends counts as healed", label);
     }
-    if reader.problem_count() > before {
+    if reader.error_count() > before {
         return None;
     }
     Some(VerifyPolicy { within, healthy_for, resolved: resolved?, probes })
@@ -105,7 +105,7 @@ fn read_http(reader: &Reader<'_>, node: &Node) -> Option<HttpProbe<Template>> {
 
 fn read_headers(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<String, Template>> {
     let headers = reader.any_mapping(node, "`headers`")?;
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let mut read = BTreeMap::new();
     for entry in node.entries().iter().filter(|entry| matches!(entry.value.kind, Kind::Nothing)) {
         reader.error(&entry.key_span, format!("header `{}` has no value", entry.key), "give it a value or remove it");
@@ -116,7 +116,7 @@ fn read_headers(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<String, Tem
         }
         read.extend(template(reader, value).map(|value| (name.to_owned(), value)));
     }
-    (reader.problem_count() == before).then_some(read)
+    (reader.error_count() == before).then_some(read)
 }
 
 fn read_tls(reader: &Reader<'_>, node: &Node) -> Option<ProbeTls> {

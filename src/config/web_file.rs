@@ -108,7 +108,7 @@ fn read_headers(reader: &Reader<'_>, headers: &Mapping<'_>) -> HeaderMap {
 }
 
 fn read_tls(reader: &Reader<'_>, node: &Node, http2: bool) -> Option<ServerTls> {
-    let before = reader.problem_count();
+    let before = reader.error_count();
     let tls = reader.mapping(node, &TLS)?;
     let (cert, key) = (source(reader, &tls, "cert", "cert_file"), source(reader, &tls, "key", "key_file"));
     for (option, file) in [("cert", "cert_file"), ("key", "key_file")] {
@@ -134,10 +134,10 @@ fn read_tls(reader: &Reader<'_>, node: &Node, http2: bool) -> Option<ServerTls> 
         reader.error(&node.span, "`max_version` is older than `min_version`", "no version is left");
     }
     let client_auth = client_auth.unwrap_or_default();
-    if reader.problem_count() == before {
+    if reader.error_count() == before {
         check_clients(reader, &tls, client_auth);
     }
-    if reader.problem_count() > before {
+    if reader.error_count() > before {
         return None;
     }
     let settings =
