@@ -46,15 +46,8 @@ pub fn resolved(policy: &Policy, heal: &Heal, alert: &Alert, now: Timestamp) -> 
 /// The heal has ended and alerts of it are gone although nobody told their resolve.
 pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Timestamp, now: Timestamp) -> Plan {
     let mut draft = Draft::of(policy, heal.clone(), now);
-    let mut last = None;
-    for alert in &mut draft.heal.alerts {
-        if alert.status == AlertStatus::Firing && gone.contains(&alert.fingerprint) {
-            let alert = Arc::make_mut(alert);
-            (alert.status, alert.ends_at) = (AlertStatus::Resolved, Some(now));
-            last = Some(Reason::AlertGone { alert: alert.fingerprint, up_since });
-        }
-    }
-    let Some(reason) = last else { return Plan::nothing(Reason::EvidenceAsBefore) };
+    let Some(alert) = draft.gone(gone).pop() else { return Plan::nothing(Reason::EvidenceAsBefore) };
+    let reason = Reason::AlertGone { alert, up_since };
     draft.tell("resolved", reason.clone(), ALERTMANAGER);
     settle(draft, reason)
 }
@@ -84,7 +77,7 @@ pub fn due(policy: &Policy, snapshot: &Snapshot, now: Timestamp) -> Plan {
     let storm = snapshot.load.rule.storm.filter(|storm| storm.until > now);
     let standing = match call.kind {
         MessageKind::Storm if storm.is_none() => Standing::Over(Reason::StormCalmed { rule: heal.rule.clone() }),
-        MessageKind::Storm => Standing::Lasts,
+        MessageKind::Storm => Standing::Lasts { reminds: true },
         _ => stands(snapshot, heal, call, now),
     };
     let reason = match standing {
@@ -101,9 +94,8 @@ pub fn due(policy: &Policy, snapshot: &Snapshot, now: Timestamp) -> Plan {
             draft.heal.call = None;
             reason
         }
-        standing => {
-            // Whoever is called for the later heal need not be reminded of this one, and nobody of what is gone just now.
-            if matches!(standing, Standing::Lasts) && !(heal.comes_and_goes() && heal.all_resolved()) {
+        Standing::Lasts { reminds } => {
+            if reminds {
                 remind(&mut draft, call);
             }
             draft.look_at_call_again(storm.map(|storm| storm.until));
@@ -121,10 +113,9 @@ fn without_call(known: &Episode) -> Option<Episode> {
 
 /// How a call stands when it is looked at.
 enum Standing {
-    /// A human is still needed.
-    Lasts,
-    /// A later heal has called a human, too.
-    CalledAnew,
+    /// A human is still needed. Whoever is called for a later heal need not be reminded of this one, and nobody of what is
+    /// gone just now.
+    Lasts { reminds: bool },
     /// A later heal goes on with this very call.
     HandedOn(Reason),
     /// No human is needed any more.
@@ -141,7 +132,7 @@ fn stands(snapshot: &Snapshot, heal: &Heal, call: &Call, now: Timestamp) -> Stan
     let stays = |alert: &Arc<Alert>| alert.status == AlertStatus::Firing && moved(alert).is_none();
     let later: Vec<&Episode> = heal.alerts.iter().filter_map(moved).collect();
     if heal.outcome().is_none() || heal.alerts.iter().any(stays) {
-        return Standing::Lasts;
+        return Standing::Lasts { reminds: true };
     }
     let goes_on = |known: &&&Episode| {
         let its_call = known.ended.as_ref().and_then(|memory| memory.call.as_ref());
@@ -155,13 +146,15 @@ fn stands(snapshot: &Snapshot, heal: &Heal, call: &Call, now: Timestamp) -> Stan
         known.status == AlertStatus::Firing && gave_up
     };
     if later.iter().any(calls) {
-        return Standing::CalledAnew;
+        return Standing::Lasts { reminds: false };
     }
     if !later.is_empty() {
         return Standing::Over(Reason::TakenUp { heal: later.iter().find_map(|known| known.heal) });
     }
-    let stayed_away = call.not_before.is_some_and(|end| heal.all_resolved() && now >= end);
-    if stayed_away { Standing::Over(Reason::StayedAway { quiet_for: heal.throttle }) } else { Standing::Lasts }
+    match call.not_before.filter(|_| heal.all_resolved()) {
+        Some(end) if now >= end => Standing::Over(Reason::StayedAway { quiet_for: heal.throttle }),
+        gone => Standing::Lasts { reminds: gone.is_none() },
+    }
 }
 
 fn remind(draft: &mut Draft<'_>, call: &Call) {

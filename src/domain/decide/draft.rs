@@ -1,9 +1,10 @@
 //! A heal while it is being changed: collects what the plan will commit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Policy, call, evidence};
-use crate::domain::alert::{Alert, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::call::Call;
 use crate::domain::evidence::{Finding, Watch};
 use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
@@ -95,6 +96,19 @@ impl<'a> Draft<'a> {
         self.cancel_action = true;
     }
 
+    /// Takes in that alerts are gone although nobody told their resolve; answers those that still counted as firing.
+    pub fn gone(&mut self, gone: &[Fingerprint]) -> Vec<Fingerprint> {
+        let now = self.now;
+        let is_news =
+            |alert: &&mut Arc<Alert>| alert.status == AlertStatus::Firing && gone.contains(&alert.fingerprint);
+        let resolve = |alert: &mut Arc<Alert>| {
+            let alert = Arc::make_mut(alert);
+            (alert.status, alert.ends_at) = (AlertStatus::Resolved, Some(now));
+            alert.fingerprint
+        };
+        self.heal.alerts.iter_mut().filter(is_news).map(resolve).collect()
+    }
+
     /// Remembers that what is known of an alert has changed.
     pub fn touch(&mut self, alert: Fingerprint) {
         self.touched.push(alert);
@@ -106,6 +120,11 @@ impl<'a> Draft<'a> {
             return;
         }
         let channels = self.channels(|channel| channel.audience.wants(kind));
+        self.call(kind, channels);
+    }
+
+    /// Tells these channels, and remembers whom it has called if the message calls a human.
+    fn call(&mut self, kind: MessageKind, channels: Vec<Channel>) {
         if kind.needs_human() && !channels.is_empty() {
             let now = self.now;
             let call = self.heal.call.get_or_insert_with(|| Call::new(kind, now));
@@ -128,10 +147,8 @@ impl<'a> Draft<'a> {
                 // Whom the alert's labels did not lead to before has not been told.
                 let untold =
                     self.channels(|channel| channel.audience.wants(kind) && !call.told.contains_key(&channel.name));
-                let mut call = call.clone();
-                call.told.extend(untold.iter().map(|channel| (channel.name.clone(), self.now)));
-                self.heal.call = Some(call);
-                self.send(kind, untold);
+                self.heal.call = Some(call.clone());
+                self.call(kind, untold);
             }
         }
         self.put_off_the_end_of_the_call();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
 use super::{Policy, Snapshot};
 use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::call::Call;
 use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
@@ -180,10 +181,12 @@ fn begin(
         draft.notify(MessageKind::Suppressed);
     } else if draft.heal.steps.is_empty() {
         notify_only(&mut draft);
-    } else if let (Some(ladder), Some(flapping)) = (&memory.ladder, memory.flapping) {
-        climb(&mut draft, memory.heal, ladder, flapping);
     } else if let Some(ladder) = &memory.ladder {
-        go_on(&mut draft, memory.heal, ladder);
+        let earlier = memory.heal.zip(ladder.call.as_ref());
+        match memory.flapping {
+            Some(flapping) => climb(&mut draft, ladder, earlier, flapping),
+            None => go_on(&mut draft, ladder, earlier),
+        }
     } else if !request.hold_for.is_zero() {
         draft.heal.reason = Reason::WaitingFor { hold_for: request.hold_for };
         draft.tell("pending", Reason::WaitingFor { hold_for: request.hold_for }, AUTOHEAL);
@@ -204,7 +207,7 @@ fn notify_only(draft: &mut Draft<'_>) {
 }
 
 /// Continues the ladder of an earlier heal where it stopped.
-fn go_on(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory) {
+fn go_on(draft: &mut Draft<'_>, memory: &LadderMemory, earlier: Option<(HealId, &Call)>) {
     let steps = &mut draft.heal.steps;
     let mut step = memory.step.min(steps.len() - 1);
     steps[step].attempts_used = memory.attempts_used.min(steps[step].attempts);
@@ -214,7 +217,7 @@ fn go_on(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory) {
     if step == steps.len() {
         draft.heal.step = step - 1;
         draft.end(Outcome::Exhausted, Reason::RelapseAfterLastStep { ended_at: memory.at });
-        draft.call_while_it_comes_and_goes(last.zip(memory.call.as_ref()));
+        draft.call_while_it_comes_and_goes(earlier);
         return;
     }
     let attempts_used = steps[step].attempts_used;
@@ -230,7 +233,7 @@ fn go_on(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory) {
 }
 
 /// The step that was verified again and again does not help: the next one, or a human.
-fn climb(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory, flapping: Flapping) {
+fn climb(draft: &mut Draft<'_>, memory: &LadderMemory, earlier: Option<(HealId, &Call)>, flapping: Flapping) {
     let steps = draft.heal.steps.len();
     let step = memory.step + 1;
     let relapses = draft.heal.relapses.len();
@@ -245,5 +248,5 @@ fn climb(draft: &mut Draft<'_>, last: Option<HealId>, memory: &LadderMemory, fla
         last.attempts_used = last.attempts;
     }
     draft.end(Outcome::Exhausted, reason);
-    draft.call_while_it_comes_and_goes(last.zip(memory.call.as_ref()));
+    draft.call_while_it_comes_and_goes(earlier);
 }

@@ -95,19 +95,12 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
 /// Alerts that are gone although nobody told their resolve.
 pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Timestamp, now: Timestamp) -> Plan {
     let mut draft = Draft::of(policy, heal.clone(), now);
-    let mut last = None;
-    for index in 0..draft.heal.alerts.len() {
-        let alert = &mut draft.heal.alerts[index];
-        if alert.status == AlertStatus::Firing && gone.contains(&alert.fingerprint) {
-            let alert = Arc::make_mut(alert);
-            (alert.status, alert.ends_at) = (AlertStatus::Resolved, Some(now));
-            let fingerprint = alert.fingerprint;
-            draft.touch(fingerprint);
-            draft.tell("resolved", Reason::AlertGone { alert: fingerprint, up_since }, ALERTMANAGER);
-            last = Some(fingerprint);
-        }
+    let gone = draft.gone(gone);
+    let Some(last) = gone.last().copied() else { return Plan::nothing(Reason::EvidenceAsBefore) };
+    for alert in gone {
+        draft.touch(alert);
+        draft.tell("resolved", Reason::AlertGone { alert, up_since }, ALERTMANAGER);
     }
-    let Some(last) = last else { return Plan::nothing(Reason::EvidenceAsBefore) };
     if draft.heal.all_resolved() {
         all_resolved(&mut draft, last);
     }

@@ -16,12 +16,12 @@ impl World {
         self
     }
 
-    fn call_is_looked_at(&mut self) -> Reason {
+    pub(super) fn call_is_looked_at(&mut self) -> Reason {
         self.apply(None, Event::CallDue)
     }
 
     /// Who was told, of this kind only.
-    fn told_of(&self, kind: MessageKind) -> Vec<&str> {
+    pub(super) fn told_of(&self, kind: MessageKind) -> Vec<&str> {
         self.told.iter().filter(|(told, _)| *told == kind).map(|(_, channel)| channel.as_str()).collect()
     }
 }
@@ -35,7 +35,7 @@ fn exhausted(mut world: World) -> World {
     world
 }
 
-const BOTH: [&str; 2] = ["on-call/slack", "on-call/email"];
+pub(super) const BOTH: [&str; 2] = ["on-call/slack", "on-call/email"];
 
 #[test]
 fn whoever_was_called_is_told_once_when_the_alert_resolves_after_the_heal_gave_up() {

@@ -1,16 +1,11 @@
 //! Stories of trouble that comes back although nothing is left to try: whoever was called knows.
 
+use super::calls::BOTH;
 use super::*;
 use crate::domain::heal::LadderMemory;
 use crate::domain::rule_policy::{Flapping, RulePolicies, RulePolicy};
 
-const BOTH: [&str; 2] = ["on-call/slack", "on-call/email"];
-
 impl World {
-    fn told_kind(&self, kind: MessageKind) -> Vec<&str> {
-        self.told.iter().filter(|(told, _)| *told == kind).map(|(_, channel)| channel.as_str()).collect()
-    }
-
     /// The one attempt there is works, and the alert resolves for good as far as anybody can tell.
     fn heals_once(&mut self) {
         self.fires(request(vec![step(1)]));
@@ -40,8 +35,16 @@ fn called() -> World {
     world.heals_once();
     world.is_back();
     assert!(matches!(world.last().reason, Reason::RelapseAfterLastStep { .. }));
-    assert_eq!((world.state(), world.told_kind(MessageKind::Exhausted)), ("exhausted", BOTH.into()));
+    assert_eq!((world.state(), world.told_of(MessageKind::Exhausted)), ("exhausted", BOTH.into()));
     world.pass(MINUTE).resolves();
+    world
+}
+
+fn healed_where_one_relapse_is_too_many() -> World {
+    let mut world = World::new();
+    let flapping = Some(Flapping { relapses: 0, within: 600 * MINUTE });
+    world.policy.rules = RulePolicies::new([("restart".to_owned(), RulePolicy { flapping, ..RulePolicy::default() })]);
+    world.heals_once();
     world
 }
 
@@ -55,8 +58,8 @@ fn a_human_is_called_once_however_often_it_comes_back() {
         assert!(matches!(told, Reason::ComesAndGoes { .. }), "the story says why nobody was called: {told}");
         world.pass(MINUTE).resolves();
     }
-    assert_eq!(world.told_kind(MessageKind::Exhausted), BOTH);
-    assert_eq!(world.told_kind(MessageKind::Over).len(), 0, "nobody believes that any more");
+    assert_eq!(world.told_of(MessageKind::Exhausted), BOTH);
+    assert_eq!(world.told_of(MessageKind::Over).len(), 0, "nobody believes that any more");
     let first = world.heals[1].call.as_ref().unwrap();
     let last = world.last().call.as_ref().unwrap();
     assert_eq!((last.since, last.told.len()), (first.since, 2), "it is one call");
@@ -69,22 +72,22 @@ fn it_is_over_when_it_has_stayed_away_for_as_long_as_the_ladder_is_remembered() 
     world.pass(2 * MINUTE).resolves();
     let resolved_at = world.now;
     assert_eq!(world.last().call.as_ref().unwrap().look_at, resolved_at + 60 * MINUTE);
-    assert!(matches!(world.pass(59 * MINUTE).apply(None, Event::CallDue), Reason::NotDue { .. }));
-    let reason = world.pass(MINUTE).apply(None, Event::CallDue);
+    assert!(matches!(world.pass(59 * MINUTE).call_is_looked_at(), Reason::NotDue { .. }));
+    let reason = world.pass(MINUTE).call_is_looked_at();
     assert_eq!(reason, Reason::StayedAway { quiet_for: 60 * MINUTE });
-    assert_eq!((world.told_kind(MessageKind::Over), world.last().call.as_ref()), (BOTH.into(), None));
+    assert_eq!((world.told_of(MessageKind::Over), world.last().call.as_ref()), (BOTH.into(), None));
 }
 
 #[test]
 fn what_has_been_told_to_be_over_calls_anew_whatever_the_clock_says() {
     let mut world = called();
-    world.pass(60 * MINUTE).apply(None, Event::CallDue);
-    assert_eq!(world.told_kind(MessageKind::Over), BOTH);
+    world.pass(60 * MINUTE).call_is_looked_at();
+    assert_eq!(world.told_of(MessageKind::Over), BOTH);
     // The clock is put back into the time in which the ladder is remembered.
     world.now -= 50 * MINUTE;
     world.is_back();
     assert!(matches!(world.last().reason, Reason::RelapseAfterLastStep { .. }));
-    assert_eq!(world.told_kind(MessageKind::Exhausted).len(), 4);
+    assert_eq!(world.told_of(MessageKind::Exhausted).len(), 4);
 }
 
 #[test]
@@ -127,10 +130,10 @@ fn whom_nobody_has_told_yet_is_told() {
     world.policy.receivers.insert("second-line".to_owned(), vec![pager]);
     let receivers = vec!["on-call".to_owned(), "second-line".to_owned()];
     world.pass(MINUTE).fires(HealRequest { receivers, ..request(vec![step(1)]) });
-    assert_eq!(world.told_kind(MessageKind::Exhausted)[2..], ["second-line/pager"]);
+    assert_eq!(world.told_of(MessageKind::Exhausted)[2..], ["second-line/pager"]);
     world.pass(MINUTE).resolves();
-    world.pass(60 * MINUTE).apply(None, Event::CallDue);
-    assert_eq!(world.told_kind(MessageKind::Over).len(), 3);
+    world.pass(60 * MINUTE).call_is_looked_at();
+    assert_eq!(world.told_of(MessageKind::Over).len(), 3);
 }
 
 #[test]
@@ -140,45 +143,39 @@ fn nobody_is_reminded_of_what_is_gone_just_now() {
     channels.for_each(|channel| channel.remind = Some(10 * MINUTE));
     world.heals_once();
     world.is_back();
-    world.pass(10 * MINUTE).apply(None, Event::CallDue);
-    assert_eq!(world.told_kind(MessageKind::Reminder).len(), 2, "while it fires, as ever");
+    world.pass(10 * MINUTE).call_is_looked_at();
+    assert_eq!(world.told_of(MessageKind::Reminder).len(), 2, "while it fires, as ever");
     world.resolves();
-    world.pass(20 * MINUTE).apply(None, Event::CallDue);
-    assert_eq!(world.told_kind(MessageKind::Reminder).len(), 2);
+    world.pass(20 * MINUTE).call_is_looked_at();
+    assert_eq!(world.told_of(MessageKind::Reminder).len(), 2);
     assert!(world.last().call.is_some());
 }
 
 #[test]
 fn a_ladder_that_flaps_to_its_end_calls_once_too() {
-    let mut world = World::new();
-    let flapping = Some(Flapping { relapses: 0, within: 600 * MINUTE });
-    world.policy.rules = RulePolicies::new([("restart".to_owned(), RulePolicy { flapping, ..RulePolicy::default() })]);
-    world.heals_once();
+    let mut world = healed_where_one_relapse_is_too_many();
     world.is_back();
     assert!(matches!(world.last().reason, Reason::Flapping { .. }));
     world.pass(MINUTE).resolves();
     world.is_back();
     assert!(matches!(world.last().reason, Reason::RelapseAfterLastStep { .. }));
-    assert_eq!((world.told_kind(MessageKind::Exhausted).len(), world.told_kind(MessageKind::Over).len()), (2, 0));
+    assert_eq!((world.told_of(MessageKind::Exhausted).len(), world.told_of(MessageKind::Over).len()), (2, 0));
 }
 
 #[test]
 fn where_the_ladder_is_not_remembered_it_is_over_at_once() {
-    let mut world = World::new();
-    let flapping = Some(Flapping { relapses: 0, within: 600 * MINUTE });
-    world.policy.rules = RulePolicies::new([("restart".to_owned(), RulePolicy { flapping, ..RulePolicy::default() })]);
-    world.heals_once();
+    let mut world = healed_where_one_relapse_is_too_many();
     world.pass(MINUTE).fires(HealRequest { throttle: Duration::ZERO, ..request(vec![step(1)]) });
     assert!(matches!(world.last().reason, Reason::Flapping { .. }));
     world.pass(MINUTE).resolves();
-    assert_eq!(world.told_kind(MessageKind::Over), BOTH);
+    assert_eq!(world.told_of(MessageKind::Over), BOTH);
 }
 
 #[test]
 fn a_rule_that_only_records_by_now_goes_on_with_no_call() {
     let mut world = called();
     world.pass(MINUTE).fires(HealRequest { mode: Mode::Shadow, ..request(vec![step(1)]) });
-    assert_eq!((world.last().call.as_ref(), world.told_kind(MessageKind::Exhausted).len()), (None, 2));
+    assert_eq!((world.last().call.as_ref(), world.told_of(MessageKind::Exhausted).len()), (None, 2));
     assert!(matches!(world.look_at_the_call_before().reason, Reason::StillCalled { .. }), "while it fires");
     world.pass(MINUTE).resolves();
     let plan = world.look_at_the_call_before();
