@@ -1,5 +1,9 @@
 //! A heal: one rule at work on one target for one or more alerts, its states and its story.
 
+mod attempt;
+mod episode;
+mod phase;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +13,15 @@ use uuid::Uuid;
 
 use super::Timestamp;
 use super::action::{RenderedAction, Target};
-use super::alert::{Alert, AlertStatus, Fingerprint};
+use super::alert::{Alert, AlertStatus};
 use super::backoff::Backoff;
 use super::call::Call;
-use super::evidence::Watch;
 use super::reason::Reason;
 use super::rule::{Mode, VerifyPolicy};
+
+pub use self::attempt::{Approval, Attempt, AttemptId, AttemptStage, CancelRequest};
+pub use self::episode::{Episode, LadderMemory};
+pub use self::phase::{Outcome, Phase, STATES};
 
 /// Identity of a heal: a time-ordered UUID, so that identifiers sort by creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,17 +29,6 @@ use super::rule::{Mode, VerifyPolicy};
 pub struct HealId(pub Uuid);
 
 impl fmt::Display for HealId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Identity of one try of a step; a late answer to an earlier try is recognised by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct AttemptId(pub Uuid);
-
-impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -55,203 +51,6 @@ pub struct HealStep {
     pub timeout: Duration,
     /// What counts as healed.
     pub verify: VerifyPolicy<String>,
-}
-
-/// How far an attempt's deed has come. Each is committed before the next begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "stage")]
-pub enum AttemptStage {
-    /// Decided; nothing has been looked at or done.
-    Intended,
-    /// Looked at; `handle` names exactly what the deed will touch. The deed may or may not have been done.
-    Prepared {
-        /// The action's own words for what it found.
-        handle: serde_json::Value,
-    },
-    /// The deed was done; `handle` leads to its outcome.
-    Started {
-        /// The action's own words for what it follows.
-        handle: serde_json::Value,
-    },
-}
-
-/// One try of a step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// Identity.
-    pub id: AttemptId,
-    /// When it was decided.
-    pub began_at: Timestamp,
-    /// When the action is given up.
-    pub deadline: Timestamp,
-    /// Since when the symptom is there: what was restarted after this needs no second restart.
-    pub symptom_since: Timestamp,
-    /// Since when the action could not even be tried, carried over from earlier tries.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unreachable_since: Option<Timestamp>,
-    /// A person wants it stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cancel: Option<CancelRequest>,
-    /// How far it has come.
-    pub stage: AttemptStage,
-}
-
-/// A person wants an attempt stopped that runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CancelRequest {
-    /// Who.
-    pub by: String,
-    /// Why; may be empty.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub because: String,
-    /// When.
-    pub at: Timestamp,
-    /// Whether the process that carries the attempt out has been told.
-    #[serde(default)]
-    pub passed_on: bool,
-}
-
-/// A person's leave to take one step of a ladder, all its attempts included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Approval {
-    /// Index of the step.
-    pub step: usize,
-    /// Who gave it.
-    pub by: String,
-    /// When it is void if the step has not begun by then.
-    pub expires_at: Timestamp,
-}
-
-/// The named state of a heal with what only that state needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum Phase {
-    /// Waits for its due time: first try, back-off, a guard's hold, or an engine that cannot be reached.
-    Pending {
-        /// When to look again.
-        due_at: Timestamp,
-        /// Since when the action could not even be tried.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unreachable_since: Option<Timestamp>,
-    },
-    /// The action is ready and a person must allow it. Exactly the rendered action of the current step is meant.
-    AwaitingApproval {
-        /// The attempt that would begin; an approval names it, so that an old one cannot allow a new action.
-        attempt: AttemptId,
-        /// When nobody's answer counts as no.
-        expires_at: Timestamp,
-        /// Who may answer; empty means whoever may approve at all.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        approvers: Vec<String>,
-    },
-    /// An attempt is under way.
-    Acting(Attempt),
-    /// The action is done; evidence is being gathered.
-    Verifying {
-        /// When the action was done.
-        since: Timestamp,
-        /// Without evidence by then the attempt has failed. `None` waits for the alert without limit (notify-only rules).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deadline: Option<Timestamp>,
-        /// Since when all evidence holds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        healthy_since: Option<Timestamp>,
-        /// Asking for other evidence than the alert's resolve; `None` when none is wanted.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        watch: Option<Watch>,
-    },
-    /// Ended.
-    Ended {
-        /// How.
-        outcome: Outcome,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// How a heal ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// We acted and the evidence held.
-    Healed,
-    /// It got well before anything was done.
-    Recovered,
-    /// Every step has been tried; a human is needed.
-    Exhausted,
-    /// Refused; a human is told.
-    Suppressed,
-    /// What would have been done was recorded.
-    Shadowed,
-    /// A person ended it.
-    Cancelled,
-    /// Nobody approved in time; a human is needed.
-    Expired,
-}
-
-impl Outcome {
-    /// Every way a heal can end.
-    pub const ALL: [Self; 7] = [
-        Self::Healed,
-        Self::Recovered,
-        Self::Exhausted,
-        Self::Suppressed,
-        Self::Shadowed,
-        Self::Cancelled,
-        Self::Expired,
-    ];
-
-    /// The state's name in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Healed => "healed",
-            Self::Recovered => "recovered",
-            Self::Exhausted => "exhausted",
-            Self::Suppressed => "suppressed",
-            Self::Shadowed => "shadowed",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// Whether somebody must act on it.
-    #[must_use]
-    pub const fn needs_human(self) -> bool {
-        matches!(self, Self::Exhausted | Self::Suppressed | Self::Expired)
-    }
-}
-
-/// Every state's name as the API and the store know it, in the order a heal passes them.
-pub const STATES: [&str; 11] = [
-    "pending",
-    "awaiting_approval",
-    "acting",
-    "verifying",
-    "healed",
-    "recovered",
-    "exhausted",
-    "suppressed",
-    "shadowed",
-    "cancelled",
-    "expired",
-];
-
-impl Phase {
-    /// The state's name in the API.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Pending { .. } => "pending",
-            Self::AwaitingApproval { .. } => "awaiting_approval",
-            Self::Acting(_) => "acting",
-            Self::Verifying { .. } => "verifying",
-            Self::Ended { outcome, .. } => outcome.as_str(),
-        }
-    }
 }
 
 /// One line of a heal's story.
@@ -440,48 +239,6 @@ impl Heal {
         }
         self.timeline.push(TimelineEntry { at, what: what.into(), reason, by: by.to_owned() });
     }
-}
-
-/// What is remembered of one alert under one rule and target, also after its heal ended: the ladder's memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Episode {
-    /// The alert.
-    pub fingerprint: Fingerprint,
-    /// The rule's name.
-    pub rule: String,
-    /// The heal's target.
-    pub target: Target,
-    /// The last heal, if there was one.
-    pub heal: Option<HealId>,
-    /// The alert's last known status.
-    pub status: AlertStatus,
-    /// When the alert began to fire, as last told.
-    pub starts_at: Timestamp,
-    /// When it resolved, as last told.
-    pub ends_at: Option<Timestamp>,
-    /// When we last heard of it.
-    pub seen_at: Timestamp,
-    /// How the last heal ended and how far its ladder had been climbed; `None` while it is open.
-    pub ended: Option<LadderMemory>,
-}
-
-/// How far a ladder had been climbed when its heal ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LadderMemory {
-    /// When the heal ended.
-    pub at: Timestamp,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Index of the step it had reached.
-    pub step: usize,
-    /// Attempts of that step that had been used.
-    pub attempts_used: u32,
-    /// See [`Heal::relapses`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub relapses: Vec<Timestamp>,
-    /// The human it called, where the alert comes and goes: a relapse does not call again before that is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<Call>,
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
-use crate::domain::alert::Labels;
-use crate::domain::evidence::Finding;
+use crate::domain::alert::{Fingerprint, Labels};
+use crate::domain::evidence::{Finding, Watch};
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
