@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::headline::attempts_used;
 use super::text::{line, lines, link};
-use super::{Pages, Story, attempts_used, html, plain};
+use super::{Pages, Story, html, plain};
 use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus, Labels};
 use crate::domain::heal::{Heal, TimelineEntry};

@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::blocks::join;
+use super::facts::paused;
+use super::headline::{rounded, trouble};
 use super::slack::{colour, escape};
 use super::text::line;
-use super::{Pages, Tone, paused, rounded, tone, trouble};
+use super::{Pages, Tone, tone};
 use crate::domain::heal::HealId;
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::{Timestamp, elapsed};

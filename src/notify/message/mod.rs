@@ -7,28 +7,28 @@ pub mod blocks;
 pub mod data;
 pub mod digest;
 pub mod document;
+mod facts;
+mod headline;
 pub mod html;
 pub mod mail;
+mod pages;
 pub mod plain;
 pub mod slack;
 mod subject;
 pub mod text;
 pub mod texts;
 
-use std::time::Duration;
-
+use self::facts::facts;
+use self::headline::headline;
+use self::pages::{alertmanager_link, buttons};
+use self::text::{line, link};
 use crate::domain::alert::{Alert, Labels};
-use crate::domain::duration;
-use crate::domain::heal::{Heal, HealStep, Phase};
+use crate::domain::heal::{Heal, TimelineEntry};
 use crate::domain::message::{Message, MessageKind};
-use crate::domain::pause::Pause;
-use crate::domain::reason::Reason;
-use crate::domain::{Timestamp, elapsed};
-use crate::links::{Links, Ticket};
-use crate::slack_call::Question;
-use text::{line, link, percent};
 
-pub use subject::subject;
+pub use self::facts::Fact;
+pub use self::pages::{Button, Pages};
+pub use self::subject::subject;
 
 /// How much of a heal is shown.
 #[derive(Debug, Clone, Copy)]
@@ -67,90 +67,6 @@ pub enum Tone {
     Warning,
     /// It is well again.
     Good,
-}
-
-/// One thing worth knowing, such as `Target`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
-    /// What it is.
-    pub name: &'static str,
-    /// Its value; an address that passes [`text::link`] may be shown as a link.
-    pub value: String,
-}
-
-/// Something to press.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Button {
-    /// What it says.
-    pub text: &'static str,
-    /// Its name for programs.
-    pub id: &'static str,
-    /// Where it leads.
-    pub url: String,
-    /// `primary` or `danger` when it should stand out.
-    pub style: Option<&'static str>,
-}
-
-/// Where our own pages are, for links in messages; nowhere when nobody has said under which address people reach us.
-#[derive(Debug, Clone, Default)]
-pub struct Pages {
-    base: Option<String>,
-    approvals: Option<Links>,
-    /// Whether a button of a chat can answer by itself.
-    buttons_answer: bool,
-    /// Who is told: whoever opens a link to approve is known by this name.
-    receiver: String,
-}
-
-impl Pages {
-    /// Pages below this address.
-    #[must_use]
-    pub fn new(external_url: Option<&str>) -> Self {
-        let base = external_url.and_then(|url| link(url.trim_end_matches('/'))).map(str::to_owned);
-        Self { base, ..Self::default() }
-    }
-
-    /// With links by which a message can approve; without them people approve elsewhere.
-    #[must_use]
-    pub fn with_approvals(self, approvals: Option<Links>) -> Self {
-        Self { approvals, ..self }
-    }
-
-    /// With buttons that answer by themselves where the form has such: Slack tells us who pressed them.
-    #[must_use]
-    pub fn with_answering_buttons(self) -> Self {
-        Self { buttons_answer: true, ..self }
-    }
-
-    /// What a button that answers by itself carries, when an answer is waited for.
-    fn question(&self, message: &Message) -> Option<Question> {
-        let Phase::AwaitingApproval { attempt, .. } = message.heal.phase else { return None };
-        self.buttons_answer.then(|| Question { heal: message.heal.id, attempt, receiver: self.receiver.clone() })
-    }
-
-    /// As this receiver gets them.
-    #[must_use]
-    pub fn of_receiver(&self, name: &str) -> Self {
-        Self { receiver: name.to_owned(), ..self.clone() }
-    }
-
-    /// The page on which the attempt that waits is approved or denied.
-    fn approval(&self, message: &Message) -> Option<String> {
-        let Phase::AwaitingApproval { attempt, expires_at, .. } = message.heal.phase else { return None };
-        let by = self.receiver.clone();
-        let ticket = Ticket { heal: message.heal.id, attempt, expires_at, by };
-        Some(self.approvals.as_ref()?.approval(&ticket))
-    }
-
-    /// The list of heals.
-    fn heals(&self) -> Option<String> {
-        self.base.as_ref().map(|base| format!("{base}/"))
-    }
-
-    /// One heal with its story.
-    fn heal(&self, heal: &Heal) -> Option<String> {
-        self.base.as_ref().map(|base| format!("{base}/heals/{}", heal.id))
-    }
 }
 
 /// One alert as shown.
@@ -267,25 +183,6 @@ fn pairs(labels: &Labels, detail: Detail) -> (Vec<(String, String)>, usize) {
     (shown, hidden)
 }
 
-/// Alertmanager's list, filtered to the alert's name.
-fn alertmanager_link(heal: &Heal) -> Option<String> {
-    let base = link(heal.external_url.trim_end_matches('/')).filter(|base| base.len() <= 200)?;
-    let name = heal.alerts.first().map(|alert| alert.name()).filter(|name| !name.is_empty() && name.len() <= 100);
-    Some(name.map_or_else(
-        || format!("{base}/#/alerts"),
-        // The filter is a matcher, whose text is quoted as in Alertmanager's own interface.
-        |name| {
-            let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
-            format!("{base}/#/alerts?filter={}", percent(&format!("{{alertname=\"{quoted}\"}}")))
-        },
-    ))
-}
-
-/// The name a person knows the trouble by.
-fn trouble(heal: &Heal) -> &str {
-    heal.alerts.first().map(|alert| alert.name()).filter(|name| !name.is_empty()).unwrap_or(&heal.rule)
-}
-
 const fn tone(kind: MessageKind) -> Tone {
     match kind {
         MessageKind::Exhausted
@@ -302,183 +199,9 @@ const fn tone(kind: MessageKind) -> Tone {
     }
 }
 
-/// What a person at night must know, in one line.
-fn headline(message: &Message) -> String {
-    let heal = &message.heal;
-    let name = line(trouble(heal), MAX_NAME);
-    let action = heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
-    let attempts = attempts_used(heal);
-    match message.kind {
-        MessageKind::Started => format!("autoheal is at work on {name}: {action}."),
-        MessageKind::AttemptFailed => {
-            let failure = last_failure(heal).map_or_else(String::new, |reason| format!(": {reason}"));
-            format!("It did not help{failure}. autoheal goes on: {}.", heal.reason)
-        }
-        MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
-        MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
-        MessageKind::Exhausted if heal.has_acted() && !matches!(heal.reason, Reason::Unverifiable { .. }) => {
-            let noun = if attempts == 1 { "attempt" } else { "attempts" };
-            format!("A human is needed: {name} still fires after {attempts} {noun} on {}.", heal.target)
-        }
-        MessageKind::Exhausted => format!("A human is needed: {name} on {}: {}.", heal.target, heal.reason),
-        MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
-        MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
-        MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
-        // The heal is held as before; what is new stands in its story alone.
-        MessageKind::PausedTooLong => {
-            let latest = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
-            format!("A human is needed for {name}: {latest}.")
-        }
-        MessageKind::Expired => format!("A human is needed for {name} on {}: {}.", heal.target, heal.reason),
-        MessageKind::Cancelled => format!("autoheal stopped its work on {name}: {}.", heal.reason),
-        MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),
-        MessageKind::Reminder => {
-            format!("A human is still needed{}: {name} on {}: {}.", waiting(message), heal.target, heal.reason)
-        }
-        MessageKind::Over => {
-            let why = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
-            format!("No human is needed any more for {name} on {}: {why}.", heal.target)
-        }
-        MessageKind::Resolved => format!("{name} has resolved after {}.", rounded(heal.created_at, message.at)),
-    }
-}
-
-/// For how long somebody has been called; empty when nobody is.
-fn waiting(message: &Message) -> String {
-    let since = message.heal.call.as_ref().map(|call| call.since);
-    since.map_or_else(String::new, |since| format!(", called {} ago", rounded(since, message.at)))
-}
-
-/// The latest failure in the story: why the attempt before this message did not heal.
-fn last_failure(heal: &Heal) -> Option<&Reason> {
-    heal.timeline.iter().rev().map(|entry| &entry.reason).find(|reason| {
-        matches!(
-            reason,
-            Reason::ActionFailed { .. }
-                | Reason::ActionRefused { .. }
-                | Reason::ActionTimedOut { .. }
-                | Reason::UnreachableTooLong { .. }
-                | Reason::NotVerified { .. }
-                | Reason::Unverifiable { .. }
-        )
-    })
-}
-
-fn attempts_used(heal: &Heal) -> u32 {
-    heal.steps.iter().map(|step| step.attempts_used).sum()
-}
-
-/// The time between two instants in whole seconds, because nobody reads milliseconds at night.
-fn rounded(from: Timestamp, to: Timestamp) -> String {
-    let took = elapsed(from, to);
-    duration::format(if took.as_secs() > 0 { Duration::from_secs(took.as_secs()) } else { took })
-}
-
-fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
-    let heal = &message.heal;
-    let mut facts = Vec::new();
-    let mut add = |name, value: &str| {
-        if !value.is_empty() {
-            facts.push(Fact { name, value: line(value, detail.value) });
-        }
-    };
-    if let Some(pause) = &message.paused {
-        add("Paused", &paused(pause));
-    }
-    if let Some(step) = heal.current_step() {
-        add(if heal.has_acted() { "Action" } else { "Planned" }, &step.action.summary());
-        add("Target", heal.target.as_str());
-        if heal.has_acted() {
-            add("Attempt", &attempt(heal, step));
-        }
-        add(
-            match message.kind {
-                // How it ended is history by now, and must not read as if somebody were still needed.
-                MessageKind::Over => "It had ended",
-                kind if kind.is_final() => "Outcome",
-                _ => "State",
-            },
-            &format!("{}: {}", heal.phase.name(), heal.reason),
-        );
-    } else if message.kind.needs_human() {
-        add("Target", heal.target.as_str());
-        add("Outcome", &heal.reason.to_string());
-    }
-    if message.kind != MessageKind::Healed
-        && let Some(failure) = last_failure(heal)
-    {
-        add("Last failure", &failure.to_string());
-    }
-    // A chat takes ten facts; while there is a pause this one gives way.
-    if message.kind.is_final() && message.kind != MessageKind::Suppressed && message.paused.is_none() {
-        add("Took", &rounded(heal.created_at, message.at));
-    }
-    add("Next", &next(message));
-    add("About", &heal.description);
-    add("Runbook", &heal.runbook);
-    add("Rule", &heal.rule);
-    facts
-}
-
-/// The stop switch in one line.
-fn paused(pause: &Pause) -> String {
-    let Pause { scope, reason, by, until, .. } = pause;
-    format!("{scope} until {until} by {by}, nothing new starts: {reason}")
-}
-
-/// What comes next, when something does: what autoheal will do, or that it is somebody's turn.
-fn next(message: &Message) -> String {
-    let heal = &message.heal;
-    match message.kind {
-        MessageKind::Started | MessageKind::AttemptFailed => {
-            let Some(step) = heal.current_step() else { return String::new() };
-            let then = heal.steps.get(heal.step + 1);
-            match (step.attempts_used < step.attempts, then) {
-                (true, _) => format!("attempt {} of {} if it does not help", step.attempts_used + 1, step.attempts),
-                (false, Some(then)) => format!("{} if it does not help", then.action.summary()),
-                (false, None) => "a human is called if it does not help".to_owned(),
-            }
-        }
-        MessageKind::ApprovalNeeded => "approve or deny it".to_owned(),
-        MessageKind::PausedTooLong => "end the pause, or repair it yourself".to_owned(),
-        kind if kind.needs_human() && heal.runbook.is_empty() => format!("a human looks at {}", heal.target),
-        kind if kind.needs_human() => "a human follows the runbook".to_owned(),
-        _ => String::new(),
-    }
-}
-
-/// Where a person goes from here.
-fn buttons(message: &Message, pages: &Pages) -> Vec<Button> {
-    /// Slack takes no longer address.
-    const MAX: usize = 2900;
-    let heal = &message.heal;
-    let button = |text, id, url: Option<String>| {
-        url.filter(|url| url.len() <= MAX).map(|url| Button { text, id, url, style: None })
-    };
-    [
-        button("Approve or deny", "approval", pages.approval(message))
-            .map(|button| Button { style: Some("primary"), ..button }),
-        button("Runbook", "runbook", link(&heal.runbook).map(str::to_owned)),
-        button("Open heal", "heal", pages.heal(heal)),
-        button("Alertmanager", "alertmanager", alertmanager_link(heal)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// Where on the ladder the heal stands.
-fn attempt(heal: &Heal, step: &HealStep) -> String {
-    let attempts = format!("{} of {}", step.attempts_used, step.attempts);
-    match heal.steps.len() {
-        1 => attempts,
-        steps => format!("{attempts} (step {} of {steps})", heal.step + 1),
-    }
-}
-
 /// The story's first line and its latest ones.
 fn timeline(heal: &Heal, detail: Detail) -> Vec<String> {
-    let show = |entry: &crate::domain::heal::TimelineEntry| {
+    let show = |entry: &TimelineEntry| {
         let reason = entry.reason.to_string();
         line(&format!("{} {}: {reason} ({})", entry.at, entry.what, entry.by), detail.value)
     };

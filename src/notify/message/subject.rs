@@ -1,7 +1,7 @@
 //! The subject: Alertmanager's form, which on-call people read at a glance, and the outcome after it.
 
+use super::headline::{attempts_used, rounded, waiting};
 use super::text::line;
-use super::{attempts_used, rounded, waiting};
 use crate::domain::alert::AlertStatus;
 use crate::domain::duration;
 use crate::domain::heal::{Heal, Phase};

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use insta::{assert_snapshot, with_settings};
 use proptest::prelude::*;
@@ -7,13 +8,16 @@ use uuid::Uuid;
 use super::digest::Digest;
 use super::texts::Texts;
 use super::*;
+use crate::domain::Timestamp;
 use crate::domain::action::{Action, ContainerSelector, RestartContainer};
 use crate::domain::alert::{AlertStatus, Fingerprint};
 use crate::domain::backoff::Backoff;
 use crate::domain::call::Call;
-use crate::domain::heal::{Attempt, AttemptId, AttemptStage, HealId, Outcome, Phase};
-use crate::domain::pause::{PauseId, PauseRequest, PauseScope};
+use crate::domain::heal::{Attempt, AttemptId, AttemptStage, HealId, HealStep, Outcome, Phase};
+use crate::domain::pause::{Pause, PauseId, PauseRequest, PauseScope};
+use crate::domain::reason::Reason;
 use crate::domain::rule::{Mode, VerifyPolicy};
+use crate::links::Links;
 use crate::secret::Secret;
 
 pub(super) const KINDS: [MessageKind; 15] = [

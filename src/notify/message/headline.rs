@@ -1,0 +1,87 @@
+//! The first line of every message: what happened, and whether a person must do something.
+
+use std::time::Duration;
+
+use super::MAX_NAME;
+use super::text::line;
+use crate::domain::heal::Heal;
+use crate::domain::message::{Message, MessageKind};
+use crate::domain::reason::Reason;
+use crate::domain::{Timestamp, duration, elapsed};
+
+/// What a person at night must know, in one line.
+pub(super) fn headline(message: &Message) -> String {
+    let heal = &message.heal;
+    let name = line(trouble(heal), MAX_NAME);
+    let action = heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
+    let attempts = attempts_used(heal);
+    match message.kind {
+        MessageKind::Started => format!("autoheal is at work on {name}: {action}."),
+        MessageKind::AttemptFailed => {
+            let failure = last_failure(heal).map_or_else(String::new, |reason| format!(": {reason}"));
+            format!("It did not help{failure}. autoheal goes on: {}.", heal.reason)
+        }
+        MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
+        MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
+        MessageKind::Exhausted if heal.has_acted() && !matches!(heal.reason, Reason::Unverifiable { .. }) => {
+            let noun = if attempts == 1 { "attempt" } else { "attempts" };
+            format!("A human is needed: {name} still fires after {attempts} {noun} on {}.", heal.target)
+        }
+        MessageKind::Exhausted => format!("A human is needed: {name} on {}: {}.", heal.target, heal.reason),
+        MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
+        MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
+        MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
+        // The heal is held as before; what is new stands in its story alone.
+        MessageKind::PausedTooLong => {
+            let latest = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
+            format!("A human is needed for {name}: {latest}.")
+        }
+        MessageKind::Expired => format!("A human is needed for {name} on {}: {}.", heal.target, heal.reason),
+        MessageKind::Cancelled => format!("autoheal stopped its work on {name}: {}.", heal.reason),
+        MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),
+        MessageKind::Reminder => {
+            format!("A human is still needed{}: {name} on {}: {}.", waiting(message), heal.target, heal.reason)
+        }
+        MessageKind::Over => {
+            let why = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
+            format!("No human is needed any more for {name} on {}: {why}.", heal.target)
+        }
+        MessageKind::Resolved => format!("{name} has resolved after {}.", rounded(heal.created_at, message.at)),
+    }
+}
+
+/// The name a person knows the trouble by.
+pub(super) fn trouble(heal: &Heal) -> &str {
+    heal.alerts.first().map(|alert| alert.name()).filter(|name| !name.is_empty()).unwrap_or(&heal.rule)
+}
+
+/// For how long somebody has been called; empty when nobody is.
+pub(super) fn waiting(message: &Message) -> String {
+    let since = message.heal.call.as_ref().map(|call| call.since);
+    since.map_or_else(String::new, |since| format!(", called {} ago", rounded(since, message.at)))
+}
+
+/// The latest failure in the story: why the attempt before this message did not heal.
+pub(super) fn last_failure(heal: &Heal) -> Option<&Reason> {
+    heal.timeline.iter().rev().map(|entry| &entry.reason).find(|reason| {
+        matches!(
+            reason,
+            Reason::ActionFailed { .. }
+                | Reason::ActionRefused { .. }
+                | Reason::ActionTimedOut { .. }
+                | Reason::UnreachableTooLong { .. }
+                | Reason::NotVerified { .. }
+                | Reason::Unverifiable { .. }
+        )
+    })
+}
+
+pub(super) fn attempts_used(heal: &Heal) -> u32 {
+    heal.steps.iter().map(|step| step.attempts_used).sum()
+}
+
+/// The time between two instants in whole seconds, because nobody reads milliseconds at night.
+pub(super) fn rounded(from: Timestamp, to: Timestamp) -> String {
+    let took = elapsed(from, to);
+    duration::format(if took.as_secs() > 0 { Duration::from_secs(took.as_secs()) } else { took })
+}
