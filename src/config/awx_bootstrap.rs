@@ -1,12 +1,14 @@
 //! A file for `autoheal awx bootstrap`: what an AWX should have so that rules can launch.
 
+mod template;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Number, Value};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::load::{LoadOptions, read_secrets};
@@ -14,10 +16,7 @@ use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::{Kind, Node};
 use super::{documents, suggest};
-use crate::action::awx::{
-    AwxServer, AwxWanted, Content, Credential, Group, Host, Input, Inventory, JobTemplate, Project, Source,
-};
-use crate::domain::action::JobType;
+use crate::action::awx::{AwxServer, AwxWanted, Content, Credential, Group, Host, Input, Inventory, Project, Source};
 
 const FILE: Schema = Schema {
     what: "a file for `awx bootstrap`",
@@ -37,46 +36,6 @@ const INVENTORY: Schema =
     Schema { what: "`inventory`", keys: &["name", "hosts", "groups"], unsupported: &[], strict: true };
 const HOST: Schema = Schema { what: "a host", keys: &["name", "variables"], unsupported: &[], strict: true };
 const GROUP: Schema = Schema { what: "a group", keys: &["name", "hosts", "variables"], unsupported: &[], strict: true };
-const TEMPLATE: Schema = Schema {
-    what: "a job template",
-    keys: &[
-        "name",
-        "description",
-        "playbook",
-        "jobType",
-        "limit",
-        "jobTags",
-        "skipTags",
-        "extraVars",
-        "credentials",
-        "promptOnLaunch",
-        "survey",
-        "allowSimultaneous",
-    ],
-    unsupported: &[],
-    strict: true,
-};
-const QUESTION: Schema = Schema {
-    what: "a question of a survey",
-    keys: &["variable", "question", "description", "type", "required", "default", "min", "max", "choices"],
-    unsupported: &[],
-    strict: true,
-};
-
-/// What a rule can send, by its keys in `awxJob`, and what AWX calls the prompt that lets it in.
-const PROMPTS: [(&str, &str); 8] = [
-    ("limit", "limit"),
-    ("extraVars", "variables"),
-    ("inventory", "inventory"),
-    ("credentials", "credential"),
-    ("jobTags", "tags"),
-    ("skipTags", "skip_tags"),
-    ("labels", "labels"),
-    ("jobType", "job_type"),
-];
-
-const QUESTIONS: [&str; 7] = ["text", "textarea", "password", "integer", "float", "multiplechoice", "multiselect"];
-
 /// Inputs of credentials that say where and who, and are no secrets. Every other one must come from the secrets file.
 const HARMLESS: [&str; 12] = [
     "username",
@@ -138,8 +97,9 @@ fn read(reader: &Reader<'_>, top: &Mapping<'_>, servers: &[AwxServer]) -> Option
     let project = top.get("project").map(|node| read_project(reader, &reader.mapping(node, &PROJECT)?, &names));
     let inventory = top.get("inventory").map(|node| read_inventory(reader, &reader.mapping(node, &INVENTORY)?));
     let mut template_names = Names::new("job template");
-    let templates =
-        each(reader, top, "jobTemplates", &TEMPLATE, |entry| read_template(reader, entry, &mut template_names, &names));
+    let templates = each(reader, top, "jobTemplates", &template::TEMPLATE, |entry| {
+        template::read(reader, entry, &mut template_names, &names)
+    });
     if let (Some(span), None) = (top.key_span("jobTemplates"), &project) {
         reader.error(span, "job templates need `project`, where their playbooks are", "no project is named");
     }
@@ -301,81 +261,6 @@ fn read_inventory(reader: &Reader<'_>, inventory: &Mapping<'_>) -> Option<Invent
         Some(Group { name, variables: variables(reader, entry, "variables"), hosts: members })
     });
     Some(Inventory { name: inventory_name?, hosts: read_hosts, groups: read_groups })
-}
-
-fn read_template(
-    reader: &Reader<'_>,
-    entry: &Mapping<'_>,
-    names: &mut Names,
-    credentials: &Names,
-) -> Option<JobTemplate> {
-    let name = name(reader, entry, TEMPLATE.what, names);
-    let playbook = reader.require(entry, "playbook", TEMPLATE.what).and_then(|node| word(reader, node));
-    let job_type = entry.get("jobType").and_then(|node| reader.choice(node, &["run", "check"]));
-    let words = PROMPTS.map(|(word, _)| word);
-    let prompts = entry.get("promptOnLaunch").map_or(&[][..], |node| reader.list(node, "prompts"));
-    let prompts: BTreeSet<_> = prompts
-        .iter()
-        .filter_map(|node| reader.choice(node, &words))
-        .filter_map(|word| PROMPTS.iter().find(|(known, _)| *known == word).map(|(_, prompt)| *prompt))
-        .collect();
-    let survey = entry.get("survey").map(|_| {
-        let mut variables = BTreeSet::new();
-        each(reader, entry, "survey", &QUESTION, |question| read_question(reader, question, &mut variables))
-    });
-    Some(JobTemplate {
-        name: name?,
-        description: text(reader, entry, "description"),
-        playbook: playbook?,
-        job_type: if job_type == Some("check") { JobType::Check } else { JobType::Run },
-        limit: text(reader, entry, "limit"),
-        job_tags: text(reader, entry, "jobTags"),
-        skip_tags: text(reader, entry, "skipTags"),
-        extra_vars: variables(reader, entry, "extraVars").unwrap_or_default(),
-        credentials: entry.get("credentials").map_or_else(Vec::new, |node| credentials.known_list(reader, node)),
-        prompts,
-        survey,
-        allow_simultaneous: flag(reader, entry, "allowSimultaneous"),
-    })
-}
-
-fn read_question(reader: &Reader<'_>, entry: &Mapping<'_>, variables: &mut BTreeSet<String>) -> Option<Value> {
-    let node = reader.require(entry, "variable", QUESTION.what)?;
-    let variable = word(reader, node)?;
-    if !variables.insert(variable.clone()) {
-        reader.error(&node.span, format!("two questions ask for `{variable}`"), "asked twice");
-    }
-    let kind = entry.get("type").map_or(Some("text"), |node| reader.choice(node, &QUESTIONS))?;
-    let question = if entry.get("question").is_some() { text(reader, entry, "question") } else { variable.clone() };
-    let mut asked = json!({
-        "variable": variable, "question_name": question, "question_description": text(reader, entry, "description"),
-        "type": kind, "required": flag(reader, entry, "required"), "default": "",
-    });
-    if let Some(default) = entry.get("default").and_then(|node| read_value(reader, node)) {
-        if kind == "password" {
-            let span = entry.key_span("default").unwrap_or(entry.span);
-            reader.error(span, "a default password would stand here for everybody to read", "remove it");
-        }
-        asked["default"] = default;
-    }
-    for key in ["min", "max"] {
-        asked[key] = entry
-            .get(key)
-            .and_then(|node| reader.integer::<i64>(node, &(-1_000_000_000..=1_000_000_000)))
-            .map_or(Value::Null, Value::from);
-    }
-    let choices = entry.get("choices").map(|node| reader.list(node, "choices"));
-    if kind.starts_with("multi") != choices.is_some_and(|choices| !choices.is_empty()) {
-        reader.error(
-            entry.span,
-            "`choices` belong to a multiplechoice or a multiselect, and only to one",
-            "see `type`",
-        );
-    }
-    if let Some(choices) = choices {
-        asked["choices"] = choices.iter().filter_map(|node| reader.plain(node)).collect();
-    }
-    Some(asked)
 }
 
 fn variables(reader: &Reader<'_>, entry: &Mapping<'_>, key: &str) -> Option<Map<String, Value>> {

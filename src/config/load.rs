@@ -1,24 +1,28 @@
 //! Reads all files, checks them against each other, and answers with a [`Config`] or with every problem there is.
 
+mod paths;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
+use super::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use super::documents::{self, Document, Named};
 use super::lint::{self, Findings, Linted, LintedRoute};
 use super::reader::Reader;
 use super::rule_files::{self, AllRules, RuleFile};
 use super::rules::Surroundings;
-use super::sections::{self, RulePath, Sections};
+use super::sections::{self, Sections};
 use super::sources::Sources;
-use super::yaml::{self, Node};
-use super::{Config, WebFile, docker, files, receivers, routes, rules, web, web_file};
+use super::yaml::Node;
+use super::{Config, WebFile, docker, receivers, routes, rules, web, web_file};
 use crate::domain::route::Routes;
 use crate::domain::rule::{HealRule, RuleSet};
 use crate::secret::{Secrets, SecretsError};
+
+pub use self::paths::sort_paths;
 
 /// The ancestor's default, read from the working directory when no file is named.
 const DEFAULT_CONFIG_FILE: &str = "autoheal.yml";
@@ -178,23 +182,6 @@ impl Loader<'_> {
         Reader::new(file, self.secrets.as_ref(), self.problems, self.sources)
     }
 
-    fn config_paths(&self) -> Vec<PathBuf> {
-        let directory = &self.options.working_dir;
-        if self.options.config_files.is_empty() {
-            let default = directory.join(DEFAULT_CONFIG_FILE);
-            self.note(&default);
-            return if default.exists() { vec![default] } else { Vec::new() };
-        }
-        let expand = |path: &PathBuf| match files::config_files(&directory.join(path), self.sources) {
-            Ok(files) => files,
-            Err((path, error)) => {
-                self.push(self.unreadable(&path, &error));
-                Vec::new()
-            }
-        };
-        self.options.config_files.iter().flat_map(expand).collect()
-    }
-
     fn add_local_host(&self, sections: &mut Sections<'_>) {
         sections.host_names.add("local");
         match docker::from_environment(&self.options.environment) {
@@ -282,56 +269,6 @@ impl Loader<'_> {
         }
     }
 
-    /// Every file of rules once, however often it is named.
-    fn rule_paths(&self, sections: &Sections<'_>, incomplete: bool) -> Vec<PathBuf> {
-        let directory = &self.options.working_dir;
-        let mut found = Vec::new();
-        if let Some(paths) = &self.options.rule_files {
-            for path in paths {
-                match files::rule_files(&directory.join(path), self.sources) {
-                    Ok(files) => found.extend(files),
-                    Err((path, error)) => self.push(self.unreadable(&path, &error)),
-                }
-            }
-        } else if let Some(paths) = &sections.rule_files {
-            for RulePath { path, place } in paths {
-                match files::rule_files(path, self.sources) {
-                    Ok(files) => found.extend(files),
-                    Err((path, error)) => {
-                        let place = Some(place.clone());
-                        self.push(Diagnostic { place, label: "named here".into(), ..self.unreadable(&path, &error) });
-                    }
-                }
-            }
-        } else {
-            found.extend(self.default_rule_paths(incomplete || !sections.rules.is_empty()));
-        }
-        let mut seen = BTreeSet::new();
-        found.retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
-        found
-    }
-
-    /// The directory `rules/` beside the first configuration file, or in the working directory when there is none. It
-    /// need not be there, and is missed only when no other place `may_have_rules`.
-    fn default_rule_paths(&self, may_have_rules: bool) -> Vec<PathBuf> {
-        let first = self.options.config_files.first().map(|path| self.options.working_dir.join(path));
-        let directory = match &first {
-            Some(path) if path.is_dir() => path.as_path(),
-            Some(path) => path.parent().unwrap_or(Path::new("")),
-            None => &self.options.working_dir,
-        };
-        match files::rule_files(&directory.join(DEFAULT_RULES), self.sources) {
-            Ok(files) => files,
-            Err((_, error)) if error.kind() == io::ErrorKind::NotFound && may_have_rules => Vec::new(),
-            Err((path, error)) => {
-                let severity =
-                    if error.kind() == io::ErrorKind::NotFound { Severity::Warning } else { Severity::Error };
-                self.push(Diagnostic { severity, ..self.unreadable(&path, &error) });
-                Vec::new()
-            }
-        }
-    }
-
     /// Notes paths that are about to be read, and says what people call them.
     fn named(&self, paths: Vec<PathBuf>) -> Vec<Named> {
         let named = |path: PathBuf| {
@@ -388,18 +325,4 @@ pub(super) fn read_secrets(
             None
         }
     }
-}
-
-/// Sorts files and directories named for a check into configuration files and files of rules, by what stands in them.
-/// A path that cannot be read counts as rules, whose loading reports it.
-#[must_use]
-pub fn sort_paths(paths: &[PathBuf], working_dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let expand = |path: &PathBuf| {
-        let path = working_dir.join(path);
-        files::rule_files(&path, &RefCell::default()).unwrap_or_else(|_| vec![path])
-    };
-    paths.iter().flat_map(expand).partition(|path| {
-        let document = files::read(path).ok().and_then(|text| yaml::read(path.clone(), String::new(), text).ok());
-        document.is_some_and(|(_, root)| root.entries().iter().any(|entry| sections::is_configuration_key(&entry.key)))
-    })
 }

@@ -1,9 +1,8 @@
 //! The metrics of `/metrics`. Every label's values are bounded: words of ours, names from the configuration, or a name
 //! from outside that becomes `other` once there are too many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,6 +14,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::name_limit::NameLimit;
+use super::rejection::Rejection;
 use super::services::{Service, Services};
 use crate::domain::Timestamp;
 use crate::domain::alert::AlertStatus;
@@ -22,45 +23,6 @@ use crate::domain::heal::{Outcome, STATES};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Names a label with values from outside may have before new ones count as `other`.
-const MAX_NAMES: usize = 500;
-
-/// Why a delivery was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejection {
-    /// The body is over the limit; Alertmanager never repeats such a delivery.
-    TooLarge,
-    /// The body is no webhook delivery.
-    BadPayload,
-    /// No token, or not one of ours.
-    Unauthorized,
-    /// A browser sent it from a foreign page.
-    ForeignOrigin,
-    /// Start-up is not finished.
-    NotReady,
-    /// More waits than we take in.
-    Busy,
-    /// The store refused.
-    Store,
-    /// It took too long.
-    TimedOut,
-}
-
-impl Rejection {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too_large",
-            Self::BadPayload => "bad_payload",
-            Self::Unauthorized => "unauthorized",
-            Self::ForeignOrigin => "foreign_origin",
-            Self::NotReady => "not_ready",
-            Self::Busy => "busy",
-            Self::Store => "store",
-            Self::TimedOut => "timed_out",
-        }
-    }
-}
 
 /// Label sets: the field's name is the label's.
 macro_rules! label_sets {
@@ -358,26 +320,9 @@ fn saturating(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Remembers names from outside, up to a number; any further one is `other`.
-#[derive(Debug, Default)]
-struct NameLimit(Mutex<BTreeSet<String>>);
-
-impl NameLimit {
-    fn admit<'a>(&self, name: &'a str) -> &'a str {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.contains(name) {
-            return name;
-        }
-        if names.len() >= MAX_NAMES {
-            return "other";
-        }
-        names.insert(name.to_owned());
-        name
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::name_limit::MAX_NAMES;
     use super::*;
 
     #[test]

@@ -2,10 +2,13 @@
 
 mod logs;
 mod metrics;
+mod name_limit;
+mod rejection;
 mod services;
 mod story;
 
 pub use logs::{LogFormat, LogLevel, init_logs, log_subscriber};
-pub use metrics::{CONTENT_TYPE, Metrics, Rejection};
+pub use metrics::{CONTENT_TYPE, Metrics};
+pub use rejection::Rejection;
 pub use services::Service;
 pub use story::heal_changed;
