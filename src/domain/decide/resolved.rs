@@ -46,9 +46,8 @@ fn compare(heal: &Heal, alert: &Alert, now: Timestamp) -> Option<Heal> {
     let is_news = heal.alerts[index].status == AlertStatus::Firing;
     let would_have_acted_at = heal.ended_at().filter(|_| is_news)?;
     let mut heal = heal.clone();
-    let ends_at = alert.ends_at.unwrap_or(now);
-    let known = Arc::make_mut(&mut heal.alerts[index]);
-    (known.status, known.ends_at) = (AlertStatus::Resolved, Some(ends_at));
+    Arc::make_mut(&mut heal.alerts[index]).resolve(alert, now);
+    let ends_at = heal.alerts[index].ends_at.unwrap_or(now);
     heal.updated_at = now;
     let after = elapsed(would_have_acted_at, ends_at);
     heal.tell(now, "resolved", Reason::ResolvedInShadow { alert: alert.fingerprint, after }, ALERTMANAGER);

@@ -1,6 +1,7 @@
 //! Stories of relapses: what is remembered, what flaps, and what a shadow would have done.
 
 use super::*;
+use crate::domain::alert::BY_TIMEOUT;
 use crate::domain::report::Report;
 use crate::domain::rule_policy::{Flapping, RulePolicies, RulePolicy};
 
@@ -193,6 +194,18 @@ fn a_shadow_is_compared_with_what_happened_without_it() {
          1 fires still or was never heard of again"
     );
     assert_eq!(world.told.len(), 0, "a shadow tells nobody");
+}
+
+#[test]
+fn a_shadow_keeps_that_nobody_told_the_resolve() {
+    let mut world = World::new();
+    world.fires(HealRequest { mode: Mode::Shadow, ..request(vec![step(1)]) });
+    world.due();
+    let mut alert = world.pass(MINUTE).alert("ui", AlertStatus::Resolved, MINUTE);
+    alert.annotations.insert(BY_TIMEOUT.to_owned(), "nobody said for 5m that it fires".to_owned());
+    let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
+    world.apply(Some(alert.fingerprint), Event::Resolved { alert: alert.into(), rule, target });
+    assert_eq!(world.last().alerts[0].annotations[BY_TIMEOUT], "nobody said for 5m that it fires");
 }
 
 #[test]
