@@ -170,6 +170,8 @@ impl World {
             let requests = self.rules.matching(&alert).map(|rule| (self.ids.heal(), rule.request(&alert))).collect();
             sightings.push(Sighting { alert: Arc::new(alert), requests, external_url: Arc::from("") });
         }
+        // What the door keeps from the store must not decide anything here either.
+        sightings.retain(|sighting| sighting.matters(&self.policy.rules));
         self.store.ingest(Arc::clone(&self.policy), sightings, self.now).await?;
         Ok(())
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertStatus};
 use crate::domain::decide::{Event, Policy, Snapshot};
 use crate::domain::heal::{Heal, HealId};
 use crate::domain::instruction::Instruction;
@@ -20,6 +20,7 @@ use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
 use crate::domain::report::Report;
 use crate::domain::rule::HealRequest;
+use crate::domain::rule_policy::RulePolicies;
 
 /// How a store decides: [`decide`](crate::domain::decide::decide), unless a test hands in its own.
 pub type DecideFn = fn(&Policy, &Snapshot, Event, Timestamp) -> Plan;
@@ -58,6 +59,15 @@ pub struct Sighting {
     pub requests: Vec<(HealId, HealRequest)>,
     /// Alertmanager's address; may be empty.
     pub external_url: Arc<str>,
+}
+
+impl Sighting {
+    /// Whether a store must hear of it. A firing alert that no rule wants concerns nobody, unless a rule must not act
+    /// beside it; a resolved one may end a heal begun under other rules.
+    #[must_use]
+    pub fn matters(&self, rules: &RulePolicies) -> bool {
+        !self.requests.is_empty() || self.alert.status == AlertStatus::Resolved || rules.is_blocker(&self.alert.labels)
+    }
 }
 
 /// What was decided for one rule and one alert of a delivery.

@@ -137,9 +137,9 @@ fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
         }
         let requests = requests(loaded, &alert, &state.parts().ids, &state.parts().metrics);
         seen.answer.matched += usize::from(!requests.is_empty());
-        // A firing alert that no rule wants concerns nobody. A resolved one may end a heal begun under other rules.
-        if !requests.is_empty() || alert.status == AlertStatus::Resolved {
-            seen.sightings.push(Sighting { alert: Arc::new(alert), requests, external_url: Arc::clone(&external_url) });
+        let sighting = Sighting { alert: Arc::new(alert), requests, external_url: Arc::clone(&external_url) };
+        if sighting.matters(&loaded.policy.rules) {
+            seen.sightings.push(sighting);
         }
     }
     seen

@@ -42,7 +42,6 @@ use super::{
     Outgoing, ReportQuery, Sighting, Store, StoreError,
 };
 use crate::domain::Timestamp;
-use crate::domain::alert::AlertStatus;
 use crate::domain::decide::{Event, Policy, decide};
 use crate::domain::heal::{Heal, HealId};
 use crate::domain::instruction::Instruction;
@@ -149,16 +148,6 @@ impl Store for SqliteStore {
         sightings: Vec<Sighting>,
         now: Timestamp,
     ) -> Result<Vec<Decision>, StoreError> {
-        // A firing alert that no rule matches asks for nothing; a resolve may still matter to a heal of a former rule.
-        // What another rule must not act beside matters, too.
-        let asks_nothing = |sighting: &Sighting| {
-            sighting.requests.is_empty()
-                && sighting.alert.status == AlertStatus::Firing
-                && !policy.rules.is_blocker(&sighting.alert.labels)
-        };
-        if sightings.iter().all(asks_nothing) && !self.writer.is_closed() {
-            return Ok(Vec::new());
-        }
         self.writer.submit(Share::Delivery, move |session| session.ingest(&policy, &sightings, now)).await
     }
 

@@ -170,11 +170,6 @@ impl Queue {
         sender.send(job).map_err(|_| StoreError::Closed)
     }
 
-    /// Whether [`Queue::close`] was called.
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.read().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
     /// Takes nothing more in, lets the thread finish what it has, and waits for that within [`CLOSE_LIMIT`].
     pub(super) async fn close(&self) {
         drop(self.sender.write().unwrap_or_else(PoisonError::into_inner).take());
