@@ -244,6 +244,12 @@ impl Reason {
         )
     }
 
+    /// Whether a guard said no, for now or for good.
+    #[must_use]
+    pub const fn is_of_a_guard(&self) -> bool {
+        self.is_hold() || matches!(self, Self::AlertStale { .. })
+    }
+
     /// Which limit is reached for other heals as well, when one is.
     #[must_use]
     pub const fn full(&self) -> Option<Full> {

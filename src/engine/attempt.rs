@@ -13,6 +13,7 @@ use crate::domain::heal::{Attempt, AttemptStage, Heal, HealId};
 use crate::domain::reason::Reason;
 use crate::domain::{Timestamp, elapsed};
 use crate::store::StoreError;
+use crate::telemetry::LaunchedAction;
 
 /// Pause before a result the store refused is offered again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
@@ -61,8 +62,9 @@ impl Engine {
         if attempt.cancel.is_some() {
             cancelled.cancel();
         }
+        let launched = LaunchedAction::new(&self.metrics, step.action.kind(), heal.target.as_str(), &heal.rule);
         let time_left = self.time_until(attempt.deadline);
-        let deed = self.run(&heal, attempt, action.as_ref(), &assignment, cancelled);
+        let deed = self.run(&heal, attempt, action.as_ref(), &assignment, &launched, cancelled);
         let outcome = match tokio::time::timeout(time_left, deed).await {
             Ok(outcome) => outcome?,
             Err(_) => ActionOutcome::TimedOut,
@@ -71,8 +73,7 @@ impl Engine {
             self.breath.found_away();
         }
         let succeeded = matches!(outcome, ActionOutcome::Done { .. } | ActionOutcome::NotNeeded { .. });
-        let took = self.since(attempt.began_at);
-        self.metrics.action_ended(step.action.kind(), heal.target.as_str(), &heal.rule, succeeded, took);
+        launched.ended(succeeded, self.since(attempt.began_at));
         self.commit(heal.id, Event::Finished { attempt: attempt.id, outcome }).await?;
         self.wake.heals.notify_one();
         Ok(())
@@ -102,6 +103,7 @@ impl Engine {
         attempt: &Attempt,
         action: &dyn Action,
         assignment: &Assignment,
+        launched: &LaunchedAction<'_>,
         cancelled: &CancellationToken,
     ) -> Result<ActionOutcome, NotOurs> {
         let handle = match &attempt.stage {
@@ -115,16 +117,26 @@ impl Engine {
                     if stored.attempt().is_some_and(|attempt| attempt.cancel.is_some()) {
                         return Ok(not_begun());
                     }
+                    launched.runs();
                     self.start(heal, attempt, action, assignment, &handle, cancelled).await
                 }
             },
             AttemptStage::Prepared { handle } => match action.resume(assignment, handle).await {
                 Err(outcome) => return Ok(outcome),
                 Ok(Resumption::Start) if cancelled.is_cancelled() => return Ok(not_begun()),
-                Ok(Resumption::Start) => self.start(heal, attempt, action, assignment, handle, cancelled).await,
-                Ok(Resumption::Follow { handle, what }) => Ok((handle, what)),
+                Ok(Resumption::Start) => {
+                    launched.runs();
+                    self.start(heal, attempt, action, assignment, handle, cancelled).await
+                }
+                Ok(Resumption::Follow { handle, what }) => {
+                    launched.runs();
+                    Ok((handle, what))
+                }
             },
-            AttemptStage::Started { handle } => return Ok(follow(action, assignment, handle, cancelled).await),
+            AttemptStage::Started { handle } => {
+                launched.runs();
+                return Ok(follow(action, assignment, handle, cancelled).await);
+            }
         };
         let (handle, what) = match handle {
             Ok(started) => started,
@@ -144,7 +156,6 @@ impl Engine {
         cancelled: &CancellationToken,
     ) -> Result<(Value, String), ActionOutcome> {
         tracing::debug!(heal = %heal.id, attempt = %attempt.id, "the deed begins");
-        self.metrics.action_launched(assignment.action.kind(), heal.target.as_str(), &heal.rule);
         let told_to_halt = async {
             cancelled.cancelled().await;
             action.halt(assignment);

@@ -39,6 +39,7 @@ label_sets! {
     RuleLabel { rule: String }
     StateLabel { state: String }
     HealLabels { rule: String, outcome: &'static str }
+    RefusalLabels { rule: String, reason: String }
     RequestedLabels { r#type: String, rule: String, alert: String }
     LaunchedLabels { r#type: String, template: String, rule: String, status: &'static str }
     ActionLabels { r#type: String, outcome: &'static str }
@@ -61,6 +62,7 @@ pub struct Metrics {
     rejected: Counters<ReasonLabel>,
     heals: Counters<HealLabels>,
     heals_open: Gauges<StateLabel>,
+    guard_refusals: Counters<RefusalLabels>,
     actions_requested: Counters<RequestedLabels>,
     alert_names: NameLimit,
     actions_launched: Gauges<LaunchedLabels>,
@@ -93,6 +95,7 @@ impl Metrics {
             rejected: Family::default(),
             heals: Family::default(),
             heals_open: Family::default(),
+            guard_refusals: Family::default(),
             actions_requested: Family::default(),
             alert_names: NameLimit::default(),
             actions_launched: Family::default(),
@@ -134,6 +137,8 @@ impl Metrics {
         r.register("autoheal_deliveries_rejected", "Deliveries not accepted", self.rejected.clone());
         r.register("autoheal_heals", "Heals that ended", self.heals.clone());
         r.register("autoheal_heals_open", "Heals that have not ended", self.heals_open.clone());
+        let texts = "Times a guard held a heal back or refused it, by the reason's code";
+        r.register("autoheal_guard_refusals", texts, self.guard_refusals.clone());
         let texts = "Actions asked for by a rule and a firing alert, before any guard";
         r.register("autoheal_actions_requested", texts, self.actions_requested.clone());
         let texts = "Actions that run, and that completed since the process started";
@@ -208,6 +213,11 @@ impl Metrics {
         }
     }
 
+    /// A guard held a heal back, or refused it for good; `reason` is the reason's code.
+    pub fn guard_refused(&self, rule: &str, reason: &str) {
+        self.guard_refusals.get_or_create(&RefusalLabels { rule: rule.to_owned(), reason: reason.to_owned() }).inc();
+    }
+
     /// A rule asks for an action because an alert fires. `alert` is the alert's name.
     pub fn action_requested(&self, kind: &str, rule: &str, alert: &str) {
         let alert = self.alert_names.admit(alert).to_owned();
@@ -215,15 +225,18 @@ impl Metrics {
         self.actions_requested.get_or_create(&labels).inc();
     }
 
-    /// An action was started. `template` is what the rule calls it, empty where actions have no name.
-    pub fn action_launched(&self, kind: &str, template: &str, rule: &str) {
-        self.launched(kind, template, rule, "running", 1);
+    /// So many more actions run, or fewer.
+    pub(super) fn actions_running(&self, kind: &str, template: &str, rule: &str, more: i64) {
+        self.launched(kind, template, rule, "running", more);
     }
 
-    /// An action that was told to [`Metrics::action_launched`] ended after `took`.
-    pub fn action_ended(&self, kind: &str, template: &str, rule: &str, succeeded: bool, took: Duration) {
-        self.launched(kind, template, rule, "running", -1);
+    /// An action that was launched has ended.
+    pub(super) fn action_completed(&self, kind: &str, template: &str, rule: &str) {
         self.launched(kind, template, rule, "completed", 1);
+    }
+
+    /// An attempt has ended after `took`.
+    pub(super) fn action_took(&self, kind: &str, succeeded: bool, took: Duration) {
         let outcome = if succeeded { "done" } else { "failed" };
         let labels = ActionLabels { r#type: kind.to_owned(), outcome };
         self.action_seconds.get_or_create(&labels).observe(took.as_secs_f64());
@@ -322,6 +335,7 @@ fn saturating(count: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LaunchedAction;
     use super::super::name_limit::MAX_NAMES;
     use super::*;
 
@@ -329,8 +343,10 @@ mod tests {
     fn names_are_those_the_ancestor_and_the_docs_promise() {
         let metrics = Metrics::new("2026-11-22T07:02:00.5Z".parse().unwrap());
         metrics.action_requested("restartContainer", "restart-ui", "InstanceDown");
-        metrics.action_launched("restartContainer", "", "restart-ui");
-        metrics.action_ended("restartContainer", "", "restart-ui", true, Duration::from_secs(2));
+        let action = LaunchedAction::new(&metrics, "restartContainer", "", "restart-ui");
+        action.runs();
+        action.ended(true, Duration::from_secs(2));
+        metrics.guard_refused("restart-ui", "paused");
         metrics.heal_ended("restart-ui", Outcome::Healed);
         let text = metrics.encode();
         for line in [
@@ -339,6 +355,7 @@ mod tests {
             "autoheal_actions_requested_total{type=\"restartContainer\",rule=\"restart-ui\",alert=\"InstanceDown\"} 1",
             "autoheal_actions_launched{type=\"restartContainer\",template=\"\",rule=\"restart-ui\",status=\"running\"} 0",
             "autoheal_heals_total{rule=\"restart-ui\",outcome=\"healed\"} 1",
+            "autoheal_guard_refusals_total{rule=\"restart-ui\",reason=\"paused\"} 1",
             "autoheal_heals_open{state=\"pending\"} 0",
             "autoheal_deliveries_rejected_total{reason=\"too_large\"} 0",
             "autoheal_action_seconds_count{type=\"restartContainer\",outcome=\"done\"} 1",

@@ -1,5 +1,6 @@
 //! What the daemon tells of itself: logs and metrics. Knows nothing of HTTP or the store; others call its typed methods.
 
+mod launched;
 mod logs;
 mod metrics;
 mod name_limit;
@@ -7,6 +8,7 @@ mod rejection;
 mod services;
 mod story;
 
+pub use launched::LaunchedAction;
 pub use logs::{LogFormat, LogLevel, init_logs, log_subscriber};
 pub use metrics::{CONTENT_TYPE, Metrics};
 pub use rejection::Rejection;

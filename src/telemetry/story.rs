@@ -9,6 +9,9 @@ use crate::domain::heal::{Heal, Outcome, TimelineEntry};
 pub fn heal_changed(metrics: &Metrics, heal: &Heal) {
     for entry in news(heal) {
         let TimelineEntry { what, reason, .. } = entry;
+        if reason.is_of_a_guard() {
+            metrics.guard_refused(&heal.rule, &reason.code());
+        }
         let (state, target) = (heal.phase.name(), &heal.target);
         match heal.outcome() {
             Some(Outcome::Exhausted | Outcome::Suppressed | Outcome::Expired) if what == state => {
