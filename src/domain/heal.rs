@@ -112,7 +112,7 @@ pub struct Heal {
     /// When its first attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_attempt_at: Option<Timestamp>,
-    /// When the action of its latest attempt ended.
+    /// When the last action that was really tried ended: its own, or that of the heal before it for the same alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_action_ended_at: Option<Timestamp>,
     /// When its alerts fired again although a heal had been verified, as far as flapping looks back.
@@ -164,6 +164,12 @@ impl Heal {
     #[must_use]
     pub const fn has_acted(&self) -> bool {
         self.first_attempt_at.is_some()
+    }
+
+    /// Whether an action of its own has really been tried and ended.
+    #[must_use]
+    pub fn has_tried(&self) -> bool {
+        self.first_attempt_at.zip(self.last_action_ended_at).is_some_and(|(first, ended)| first <= ended)
     }
 
     /// The attempt under way.

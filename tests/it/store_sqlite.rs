@@ -214,7 +214,30 @@ async fn what_is_not_our_database_is_refused_with_a_reason_and_left_alone() {
 
     SqliteStore::open(&path, Options::default()).unwrap().close().await;
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(refusal().contains("schema version 99, this build knows versions up to 1"), "{}", refusal());
+    assert!(refusal().contains("schema version 99, this build knows versions up to 2"), "{}", refusal());
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_version_keeps_what_it_remembers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("autoheal.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../migrations/sqlite/0001_initial.sql")).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 0x61686561; PRAGMA user_version = 1;
+         INSERT INTO episode (fingerprint, rule, target, status, starts_at, seen_at)
+         VALUES ('5e39754cdbff0869', 'r', 't', 'firing', '2026-11-22T07:01:07Z', 0)",
+    )
+    .unwrap();
+    drop(old);
+    SqliteStore::open(&path, Options::default()).unwrap().close().await;
+    let now: (i64, Option<i64>) = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT (SELECT user_version FROM pragma_user_version), acted_at FROM episode", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(now, (2, None));
 }
 
 #[tokio::test]

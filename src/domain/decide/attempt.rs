@@ -59,7 +59,10 @@ fn give_time(draft: &mut Draft<'_>, attempt: Attempt) {
 /// The action ended.
 pub fn finished(draft: &mut Draft<'_>, attempt: &Attempt, outcome: ActionOutcome) {
     let took = elapsed(attempt.began_at, draft.now);
-    draft.heal.last_action_ended_at = Some(draft.now);
+    // What could not be tried, or was refused, has touched nothing.
+    if !matches!(outcome, ActionOutcome::Unreachable { .. } | ActionOutcome::Refused { .. }) {
+        draft.heal.last_action_ended_at = Some(draft.now);
+    }
     if let Some(CancelRequest { by, because, .. }) = &attempt.cancel {
         let what = match outcome {
             ActionOutcome::Done { what } | ActionOutcome::NotNeeded { what } => what,
@@ -128,10 +131,12 @@ fn unreachable(draft: &mut Draft<'_>, attempt: &Attempt, error: String) {
     if resolved_meanwhile(draft, &reason) {
         return;
     }
-    let index = draft.heal.step;
-    if let Some(step) = draft.heal.steps.get_mut(index) {
+    let heal = &mut draft.heal;
+    if let Some(step) = heal.steps.get_mut(heal.step) {
         step.attempts_used = step.attempts_used.saturating_sub(1);
     }
+    // Nothing has been done so far if this would have been the first attempt.
+    heal.first_attempt_at = heal.first_attempt_at.filter(|first| *first < attempt.began_at);
     draft.enter(Phase::Pending { due_at: again_at, unreachable_since: Some(since) }, reason);
 }
 

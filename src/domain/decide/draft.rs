@@ -292,6 +292,7 @@ fn episode(heal: &Heal, alert: &Alert, ended: Option<LadderMemory>, now: Timesta
         starts_at: alert.starts_at,
         ends_at: alert.ends_at,
         seen_at: now,
+        acted_at: heal.last_action_ended_at,
         ended,
     }
 }

@@ -150,9 +150,11 @@ fn shadow(draft: &mut Draft<'_>, verdict: &Verdict) {
 
 fn begin_attempt(draft: &mut Draft<'_>, id: AttemptId, unreachable_since: Option<Timestamp>) {
     let now = draft.now;
-    let is_first = !draft.heal.has_acted();
+    // Whoever was told of a first attempt that could not be tried need not be told of the next.
+    let is_news = !draft.heal.has_acted() && unreachable_since.is_none();
     let first_firing = draft.heal.alerts.iter().map(|alert| alert.starts_at).min().unwrap_or(now);
-    let symptom_since = draft.heal.last_action_ended_at.unwrap_or(first_firing);
+    // What we did ourselves did not help, so it does not count as done since the symptom began.
+    let symptom_since = draft.heal.last_action_ended_at.map_or(first_firing, |ended_at| ended_at.max(first_firing));
     let (index, steps) = (draft.heal.step, draft.heal.steps.len());
     let Some(step) = draft.heal.steps.get_mut(index) else { return };
     step.attempts_used += 1;
@@ -176,7 +178,7 @@ fn begin_attempt(draft: &mut Draft<'_>, id: AttemptId, unreachable_since: Option
     };
     draft.enter(Phase::Acting(attempt), reason);
     draft.start_action();
-    if is_first {
+    if is_news {
         draft.notify(MessageKind::Started);
     }
 }

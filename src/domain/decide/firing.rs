@@ -73,8 +73,10 @@ fn join(policy: &Policy, heal: &Heal, alert: Arc<Alert>, receivers: &[String], n
     route::add(&mut draft.heal.receivers, receivers);
     draft.touch(fingerprint);
     draft.tell("firing", reason.clone(), ALERTMANAGER);
-    if let Phase::Verifying { healthy_since: healthy_since @ Some(_), .. } = &mut draft.heal.phase {
+    if let Phase::Verifying { healthy_since: healthy_since @ Some(_), deadline, .. } = &mut draft.heal.phase {
         *healthy_since = None;
+        // While it was well nobody looked at the deadline. If it has passed meanwhile, the attempt has failed now.
+        *deadline = deadline.map(|deadline| deadline.max(now));
         draft.heal.reason = reason;
     }
     draft.into_plan()
@@ -85,6 +87,8 @@ fn join(policy: &Policy, heal: &Heal, alert: Arc<Alert>, receivers: &[String], n
 struct Remembered {
     /// The last heal.
     heal: Option<HealId>,
+    /// See [`Episode::acted_at`].
+    acted_at: Option<Timestamp>,
     /// Its ladder, when the alert relapsed soon enough to go on with it.
     ladder: Option<LadderMemory>,
     /// See [`Heal::relapses`], this one included.
@@ -101,8 +105,9 @@ fn remembered(
     flapping: Option<Flapping>,
     now: Timestamp,
 ) -> Result<Remembered, Reason> {
+    let acted_at = episode.and_then(|episode| episode.acted_at);
     let Some((episode, memory)) = episode.and_then(|episode| Some((episode, episode.ended.as_ref()?))) else {
-        return Ok(Remembered::default());
+        return Ok(Remembered { acted_at, ..Remembered::default() });
     };
     // The same firing as before: it has not resolved since, and it does not claim to have begun after the heal ended.
     // A heal that was verified by other evidence than the resolve may find its alert firing still; that is a relapse.
@@ -118,7 +123,7 @@ fn remembered(
     let verified = memory.outcome == Outcome::Healed;
     let flapping = flapping.filter(|flapping| verified && relapses.len() > flapping.relapses as usize);
     let goes_on = is_soon || flapping.is_some();
-    Ok(Remembered { heal: episode.heal, ladder: goes_on.then(|| memory.clone()), relapses, flapping })
+    Ok(Remembered { heal: episode.heal, acted_at, ladder: goes_on.then(|| memory.clone()), relapses, flapping })
 }
 
 /// The relapses within the window of flapping, this one included if it is one.
@@ -166,7 +171,7 @@ fn begin(
         approval: None,
         call: None,
         first_attempt_at: None,
-        last_action_ended_at: None,
+        last_action_ended_at: memory.acted_at,
         relapses: memory.relapses,
         created_at: now,
         updated_at: now,

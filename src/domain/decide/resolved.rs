@@ -71,6 +71,7 @@ fn remember(episode: Option<&Episode>, alert: &Alert, rule: String, target: Targ
             ends_at,
             seen_at: now,
             ended: episode.and_then(|known| known.ended.clone()),
+            acted_at: episode.and_then(|known| known.acted_at),
         });
     }
     plan
@@ -109,7 +110,7 @@ pub fn absent(policy: &Policy, heal: &Heal, gone: &[Fingerprint], up_since: Time
 fn all_resolved(draft: &mut Draft<'_>, last: Fingerprint) {
     let is_notify_only = draft.heal.steps.is_empty();
     match draft.heal.phase.clone() {
-        Phase::Pending { .. } | Phase::AwaitingApproval { .. } if draft.heal.has_acted() => draft.verify(),
+        Phase::Pending { .. } | Phase::AwaitingApproval { .. } if draft.heal.has_tried() => draft.verify(),
         Phase::Pending { .. } | Phase::AwaitingApproval { .. } => {
             let was_storm = matches!(draft.heal.reason, Reason::Storm { .. });
             draft.end(Outcome::Recovered, Reason::ResolvedBeforeActing);

@@ -21,6 +21,7 @@ mod holds;
 mod kept;
 mod ladder;
 mod people;
+mod tried;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

@@ -27,6 +27,8 @@ pub struct Episode {
     pub ends_at: Option<Timestamp>,
     /// When we last heard of it.
     pub seen_at: Timestamp,
+    /// When the last action for it ended, which its firing since then has outlived.
+    pub acted_at: Option<Timestamp>,
     /// How the last heal ended and how far its ladder had been climbed; `None` while it is open.
     pub ended: Option<LadderMemory>,
 }

@@ -101,7 +101,7 @@ impl Session {
         let mut memories = Vec::new();
         for id in self.episodes.of(alert) {
             let mut statement = self.connection.prepare_cached(
-                "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc
+                "SELECT e.rule, e.target, e.heal, e.status, e.starts_at, e.ends_at, e.seen_at, e.ended, h.doc, e.acted_at
                  FROM episode e LEFT JOIN heal h ON h.id = e.heal AND (h.ended_at IS NULL
                      OR (?4 AND h.state IN ('shadowed', 'exhausted', 'suppressed', 'expired')))
                  WHERE e.id = ?1 AND e.fingerprint = ?2 AND (?3 IS NULL OR e.rule = ?3)",
@@ -120,8 +120,8 @@ impl Session {
         let id = self.episode_row(episode)?;
         // A new row gets its number from SQLite.
         self.execute(
-            "INSERT OR REPLACE INTO episode (id, fingerprint, rule, target, heal, status, starts_at, ends_at, seen_at, ended)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT OR REPLACE INTO episode (id, fingerprint, rule, target, heal, status, starts_at, ends_at, seen_at, ended, acted_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 id,
                 episode.fingerprint.to_string(),
@@ -133,6 +133,7 @@ impl Session {
                 episode.ends_at.map(|at| at.to_string()),
                 millis(episode.seen_at),
                 episode.ended.as_ref().map(encode).transpose()?,
+                episode.acted_at.map(millis),
             ],
         )?;
         if id.is_none() {
@@ -202,6 +203,7 @@ fn read_memory(fingerprint: Fingerprint, row: &Row<'_>) -> Result<Memory, StoreE
         starts_at: told_time(&text(4)?)?,
         ends_at: ends_at.as_deref().map(told_time).transpose()?,
         seen_at: timestamp(row.get(6)?)?,
+        acted_at: row.get::<_, Option<i64>>(9)?.map(timestamp).transpose()?,
         ended: ended
             .as_deref()
             .map(serde_json::from_str)

@@ -10,7 +10,10 @@ use super::open::OpenError;
 const APPLICATION_ID: i32 = 0x6168_6561;
 
 /// In order; the version of a database is how many of them have run. Never edit one that has been released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../../migrations/sqlite/0002_episode_acted_at.sql"),
+];
 
 /// Brings a database to the version this build writes, or says why it must not be touched.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {

@@ -63,6 +63,9 @@ pub async fn a_reset_forgets_the_ladder_of_this_heal(place: &dyn Place) {
     assert_eq!(reset().await.unwrap().reason, Reason::NothingToReset);
     let again = ingest(&store, vec![firing(1)], 5).await;
     assert!(again[0].changed && again[0].heal != Some(heal.id));
+    let attempt = begin(&store, 6).await.remove(0);
+    let symptom_since = attempt.attempt().map(|attempt| attempt.symptom_since);
+    assert_eq!(symptom_since, Some(at(2)), "what was done before the reset did not help");
 }
 
 pub async fn a_pause_holds_until_it_ends_or_somebody_ends_it(place: &dyn Place) {

@@ -7,7 +7,7 @@ use crate::domain::pause::{Pause, PauseId, PauseScope};
 use crate::domain::rule_policy::{ApprovalPolicy, RulePolicies, RulePolicy};
 
 impl World {
-    fn orders(&mut self, order: Order, by: &str) -> Reason {
+    pub(super) fn orders(&mut self, order: Order, by: &str) -> Reason {
         let instruction = Instruction { order, by: by.to_owned(), because: String::new() };
         self.apply(None, Event::Instructed(instruction))
     }

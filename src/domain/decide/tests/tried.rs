@@ -1,0 +1,94 @@
+//! What counts as done: an action that could not even be tried has touched nothing, and what we did ourselves did not help.
+
+use super::*;
+use crate::domain::instruction::Order;
+
+fn unreachable() -> ActionOutcome {
+    ActionOutcome::Unreachable { error: "connection refused".into() }
+}
+
+#[test]
+fn what_could_never_be_tried_recovers_and_is_told_once_that_it_began() {
+    let mut world = World::new();
+    world.fires(request(vec![step(2)]));
+    for _ in 0..3 {
+        world.pass(MINUTE).due();
+        world.ends(unreachable());
+        assert_eq!((world.state(), world.last().has_acted()), ("pending", false));
+    }
+    world.resolves();
+    assert_eq!((world.state(), &world.last().reason), ("recovered", &Reason::ResolvedBeforeActing));
+    assert_eq!(world.kinds(), [MessageKind::Started, MessageKind::Recovered]);
+}
+
+#[test]
+fn an_engine_that_goes_away_later_takes_nothing_back() {
+    let mut world = World::new();
+    world.fires(request(vec![step(3)]));
+    world.due();
+    world.ends(failed());
+    world.pass(MINUTE).due();
+    world.ends(unreachable());
+    assert!(world.last().has_acted());
+    world.resolves();
+    assert_eq!(world.state(), "verifying", "the attempt before was tried, and may have helped");
+}
+
+#[test]
+fn a_refused_step_has_done_nothing() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1), step(1)]));
+    world.due();
+    world.ends(ActionOutcome::Refused { error: "three containers match".into() });
+    assert_eq!((world.state(), world.last().step), ("pending", 1));
+    world.resolves();
+    assert_eq!((world.state(), &world.last().reason), ("recovered", &Reason::ResolvedBeforeActing));
+}
+
+#[test]
+fn a_restart_of_ours_is_no_reason_not_to_restart_again_after_a_reset() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.pass(MINUTE).ends(done());
+    let restarted_at = world.now;
+    world.pass(5 * MINUTE).due();
+    assert_eq!(world.state(), "exhausted");
+    world.orders(Order::Reset, "ann");
+    world.pass(MINUTE).fires_same(request(vec![step(1)]));
+    world.due();
+    assert_eq!(world.open().and_then(Heal::attempt).expect("an attempt").symptom_since, restarted_at);
+    world.ends(unreachable());
+    world.resolves();
+    assert_eq!(world.state(), "recovered", "what the heal before did is not this one's");
+}
+
+#[test]
+fn what_was_well_beyond_the_deadline_and_fires_again_has_failed() {
+    let mut world = World::new();
+    let mut lasting = step(2);
+    lasting.verify.healthy_for = 5 * MINUTE;
+    world.fires(request(vec![lasting.clone()]));
+    world.due();
+    world.ends(done());
+    world.pass(4 * MINUTE).resolves();
+    let again = world.pass(3 * MINUTE).alert("ui", AlertStatus::Firing, Duration::ZERO);
+    world.fires_as(again, request(vec![lasting]));
+    world.due();
+    assert!(matches!(world.last().reason, Reason::NextAttempt { attempt: 2, .. }), "{}", world.last().reason);
+}
+
+#[test]
+fn a_new_firing_began_when_it_says_whatever_was_done_before() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(done());
+    world.resolves();
+    world.pass(MINUTE).due();
+    assert_eq!(world.state(), "healed");
+    world.pass(Duration::from_hours(3)).fires(request(vec![step(1)]));
+    world.due();
+    let symptom_since = world.open().and_then(Heal::attempt).expect("an attempt").symptom_since;
+    assert_eq!(symptom_since, world.last().alerts[0].starts_at);
+}
