@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ pub fn run(flags: &Flags) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -46,6 +48,18 @@ pub fn run(flags: &Flags) -> Exit {
             tracing::error!(error = format!("{error:#}"), "autoheal ended");
             Exit::Failure
         }
+    }
+}
+
+/// Takes as many open files as the system allows, as programs in Go do: the usual 1024 are fewer than the connections that
+/// are let in, and whoever is turned away then is a container's engine or a mail server.
+fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, ?current, ?maximum, "the limit of open files stays as it is");
     }
 }
 

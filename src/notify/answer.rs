@@ -1,5 +1,7 @@
 //! What the other side said, made fit to be shown: bounded, on one line, without our secrets.
 
+use reqwest::Url;
+
 use crate::notify::message::text::line;
 use crate::secret::Secret;
 
@@ -27,6 +29,16 @@ impl Redactor {
         let masked = self.0.iter().fold(said.to_owned(), |said, secret| said.replace(secret.expose(), MASK));
         line(masked.trim(), MAX_ANSWER)
     }
+}
+
+/// The parts of an address that may make it a secret: its path, each longer segment of it, its query and its password.
+/// Whoever answers for an unknown address likes to quote its path.
+pub(super) fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
+    /// Shorter segments, such as `services`, are words of the answer rather than secrets.
+    const SHORTEST: usize = 9;
+    let segments = url.path().split('/').filter(|segment| segment.len() >= SHORTEST);
+    let path = Some(url.path()).filter(|path| path.len() >= SHORTEST);
+    segments.chain(path).chain(url.query()).chain(url.password())
 }
 
 #[cfg(test)]

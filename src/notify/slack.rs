@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use super::answer::Redactor;
+use super::answer::{Redactor, secret_parts};
 use super::http::{HttpAnswer, HttpClient};
 use super::message::{Pages, digest::Digest, slack::render, texts::Texts};
 use super::{BuildError, Notifier, NotifyError, Pace, Receipt};
@@ -115,15 +115,6 @@ impl SlackNotifier {
 /// Whether a word of Slack's is about a trouble that passes.
 pub(super) fn is_passing(word: &str) -> bool {
     PASSING.contains(&word)
-}
-
-/// The parts of the address that make it a secret: its path, each longer segment of it, its query and its password.
-fn secret_parts(url: &Url) -> impl Iterator<Item = &str> {
-    /// Shorter segments, such as `services`, are words of the answer rather than secrets.
-    const SHORTEST: usize = 9;
-    let segments = url.path().split('/').filter(|segment| segment.len() >= SHORTEST);
-    let path = Some(url.path()).filter(|path| path.len() >= SHORTEST);
-    segments.chain(path).chain(url.query()).chain(url.password())
 }
 
 #[async_trait]

@@ -12,7 +12,7 @@ use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use sha2::Sha256;
 
-use super::answer::Redactor;
+use super::answer::{Redactor, secret_parts};
 use super::http::HttpClient;
 use super::message::{Pages, document};
 use super::{BuildError, Notifier, NotifyError, Receipt};
@@ -57,7 +57,7 @@ impl WebhookNotifier {
         let url = Url::parse(settings.url.expose()).map_err(|_| BuildError::WebhookUrl)?;
         let secrets = [Some(&settings.url), settings.secret.as_ref()];
         let secrets = secrets.into_iter().flatten().map(Secret::expose);
-        let redactor = Redactor::new(secrets.chain(url.query()).chain(url.password()));
+        let redactor = Redactor::new(secrets.chain(secret_parts(&url)));
         let http = HttpClient::new("the webhook", &url, &settings.tls, redactor)?;
         Ok(Self { http, url, secret: settings.secret.clone(), pages, clock })
     }

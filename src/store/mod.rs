@@ -240,6 +240,11 @@ pub struct OutboxCounts {
 /// The seam to the database. Every method that changes something commits before it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Whether it takes nothing in any more until it is opened anew, because nobody knows what the disk holds.
+    fn is_broken(&self) -> bool {
+        false
+    }
+
     /// Decides on every alert of one delivery and commits all of it in one transaction, or nothing.
     /// Deliveries that arrive together may share one commit. The decisions stand in the order of sightings and their
     /// requests; a resolve is followed by one more for every heal or memory of the alert that no request asked for,

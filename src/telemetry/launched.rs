@@ -48,6 +48,7 @@ impl Drop for LaunchedAction<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Exposition;
     use super::*;
     use crate::domain::Timestamp;
 
@@ -59,7 +60,11 @@ mod tests {
             let line = format!(
                 "autoheal_actions_launched{{type=\"restartContainer\",template=\"t\",rule=\"r\",status=\"{status}\"}} "
             );
-            metrics.encode().lines().find_map(|l| l.strip_prefix(&line).map(str::to_owned)).unwrap_or_default()
+            metrics
+                .encode(Exposition::OpenMetrics)
+                .lines()
+                .find_map(|l| l.strip_prefix(&line).map(str::to_owned))
+                .unwrap_or_default()
         };
         action().ended(false, Duration::from_secs(1));
         assert_eq!((count("running"), count("completed")), (String::new(), String::new()));

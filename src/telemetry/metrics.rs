@@ -14,15 +14,13 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::exposition::Exposition;
 use super::name_limit::NameLimit;
 use super::rejection::Rejection;
 use super::services::{Service, Services};
 use crate::domain::Timestamp;
 use crate::domain::alert::AlertStatus;
 use crate::domain::heal::{Outcome, STATES};
-
-/// The content type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Label sets: the field's name is the label's.
 macro_rules! label_sets {
@@ -310,13 +308,13 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text of type [`CONTENT_TYPE`].
+    /// All metrics as one page.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, form: Exposition) -> String {
         let mut text = String::with_capacity(8 * 1024);
         // Writing to a String cannot fail; a metric that cannot be encoded would only cut the text short.
         let _ = encode(&mut text, &self.registry);
-        text
+        form.of(text)
     }
 }
 
@@ -348,7 +346,7 @@ mod tests {
         action.ended(true, Duration::from_secs(2));
         metrics.guard_refused("restart-ui", "paused");
         metrics.heal_ended("restart-ui", Outcome::Healed);
-        let text = metrics.encode();
+        let text = metrics.encode(Exposition::OpenMetrics);
         for line in [
             "autoheal_build_info{version=\"0.1.0\"} 1",
             "process_start_time_seconds 1795330920.5",
@@ -368,7 +366,7 @@ mod tests {
     fn alert_names_from_outside_cannot_grow_the_page_without_end() {
         let metrics = Metrics::new(Timestamp::UNIX_EPOCH);
         (0..5000).for_each(|i| metrics.action_requested("restartContainer", "r", &format!("Alert{i}")));
-        let text = metrics.encode();
+        let text = metrics.encode(Exposition::OpenMetrics);
         let series = text.lines().filter(|line| line.starts_with("autoheal_actions_requested_total")).count();
         assert_eq!(series, MAX_NAMES + 1);
         assert!(text.contains("alert=\"other\"} 4500"));

@@ -7,19 +7,29 @@ use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
 use super::{WebState, reply, with};
-use crate::telemetry;
+use crate::telemetry::Exposition;
 
+/// What a supervisor that looks for life reads before it restarts us.
+const BROKEN: &str =
+    "the store could not be synced and takes nothing in any more; check the disk, then restart autoheal";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// How long `/metrics` waits for the store's counts; a store in trouble must not hide all other metrics.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Passed> + Clone + use<> {
-    let healthy = warp::path!("-" / "healthy").and(warp::method()).map(|method| look(&method, ok));
-    let ready = warp::path!("-" / "ready").and(warp::method()).and(with(state)).map(|method, state: WebState| {
-        look(&method, || if state.is_ready() { ok() } else { reply::unavailable("starting up, or stopping") })
+    let healthy = warp::path!("-" / "healthy").and(warp::method()).and(with(state)).map(|method, state: WebState| {
+        look(&method, || if state.is_broken() { reply::unavailable(BROKEN) } else { ok() })
     });
-    let metrics = warp::path!("metrics").and(warp::method()).and(with(state)).then(metrics);
+    let ready = warp::path!("-" / "ready").and(warp::method()).and(with(state)).map(|method, state: WebState| {
+        look(&method, || match (state.is_ready(), state.is_broken()) {
+            (true, _) => ok(),
+            (false, true) => reply::unavailable(BROKEN),
+            (false, false) => reply::unavailable("starting up, or stopping"),
+        })
+    });
+    let accept = warp::header::optional("accept");
+    let metrics = warp::path!("metrics").and(warp::method()).and(accept).and(with(state)).then(metrics);
     healthy.or(ready).unify().or(metrics).unify()
 }
 
@@ -35,7 +45,7 @@ fn ok() -> Response {
     reply::text(StatusCode::OK, PLAIN, "OK\n")
 }
 
-async fn metrics(method: Method, state: WebState) -> Response {
+async fn metrics(method: Method, accept: Option<String>, state: WebState) -> Response {
     let parts = state.parts();
     let counts = async {
         let store = state.store().ok()?;
@@ -50,5 +60,6 @@ async fn metrics(method: Method, state: WebState) -> Response {
             parts.metrics.set_outbox(outbox.waiting, outbox.dead);
         }
     }
-    look(&method, || reply::text(StatusCode::OK, telemetry::CONTENT_TYPE, parts.metrics.encode()))
+    let form = Exposition::asked_for(accept.as_deref());
+    look(&method, || reply::text(StatusCode::OK, form.content_type(), parts.metrics.encode(form)))
 }

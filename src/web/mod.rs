@@ -161,7 +161,12 @@ impl WebState {
     }
 
     fn is_ready(&self) -> bool {
-        self.0.store.get().is_some() && self.0.ready.load(Ordering::Acquire)
+        self.0.store.get().is_some() && self.0.ready.load(Ordering::Acquire) && !self.is_broken()
+    }
+
+    /// Whether only a restart helps.
+    fn is_broken(&self) -> bool {
+        self.0.store.get().is_some_and(|store| store.is_broken())
     }
 
     /// Notes where the door listens.

@@ -87,6 +87,8 @@ async fn a_webhooks_status_decides_and_its_secrets_stay_in() {
         let service = Service::start(move |sent| Answer::say(status, &format!("you sent {}", sent.path))).await;
         let result = webhook(&format!("{}/?token={SECRET}", service.url())).send(&exhausted("a/webhook", "ui")).await;
         assert!(!format!("{result:?}").contains(SECRET), "{result:?}");
+        let in_path = webhook(&format!("{}/{SECRET}/in", service.url())).send(&exhausted("a/webhook", "ui")).await;
+        assert!(!format!("{in_path:?}").contains(SECRET), "{in_path:?}");
         let found = match &result {
             Ok(_) => None,
             Err(NotifyError::Permanent { .. }) => Some(true),

@@ -8,8 +8,8 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -22,20 +22,17 @@ use crate::store::StoreError;
 /// Makes everything written to the log so far durable.
 pub(super) type SyncLog = Box<dyn FnMut() -> io::Result<()> + Send>;
 
-/// Syncs the log at `path`. Its name in the directory is made durable with the first sync.
-pub(super) fn sync_log(path: PathBuf) -> SyncLog {
-    let mut log: Option<File> = None;
-    Box::new(move || {
-        if let Some(log) = &log {
-            return log.sync_data();
-        }
-        let file = File::open(&path)?;
-        file.sync_all()?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()?;
-        log = Some(file);
-        Ok(())
-    })
+/// Syncs the log at `path`, which is there as soon as a connection has read. Its name in the directory is made durable
+/// with the first sync. Both are opened here: later there may be no descriptor left, and that is no failed sync.
+pub(super) fn sync_log(path: &Path) -> io::Result<SyncLog> {
+    let log = File::open(path)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut directory = Some(File::open(directory)?);
+    Ok(Box::new(move || {
+        let Some(unnamed) = directory.take() else { return log.sync_data() };
+        log.sync_all()?;
+        unnamed.sync_all()
+    }))
 }
 
 /// A batch whose transaction is over.
@@ -57,7 +54,6 @@ struct End {
     sync: Mutex<SyncLog>,
     herald: Herald,
     counters: Arc<Counters>,
-    is_broken: AtomicBool,
     /// Batches handed to the thread and not yet told.
     handed_over: AtomicUsize,
 }
@@ -67,8 +63,7 @@ impl Durable {
     /// and its next batch grows.
     pub(super) fn start(sync: SyncLog, herald: Herald, counters: Arc<Counters>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(1);
-        let (is_broken, handed_over) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let end = Arc::new(End { sync: Mutex::new(sync), herald, counters, is_broken, handed_over });
+        let end = Arc::new(End { sync: Mutex::new(sync), herald, counters, handed_over: AtomicUsize::new(0) });
         let shared = Arc::clone(&end);
         let thread = thread::Builder::new().name("store-sync".to_owned()).spawn(move || run(&receiver, &shared))?;
         Ok(Self { end, sender: Some(sender), thread: Some(thread) })
@@ -95,7 +90,7 @@ impl Durable {
     /// What every request is answered once a sync has failed: what the kernel then still holds of the log nobody knows,
     /// and asking it again would only seem to help.
     pub(super) fn broken(&self) -> Option<StoreError> {
-        self.end.is_broken.load(Ordering::Acquire).then(|| {
+        self.end.counters.is_broken().then(|| {
             StoreError::Database(
                 "the log could not be synced to disk; check the disk, then restart autoheal".to_owned(),
             )
@@ -131,7 +126,7 @@ impl End {
         let wrote = batches.iter().any(|batch| batch.wrote.is_some());
         let outcome = if wrote { self.sync.lock().unwrap_or_else(PoisonError::into_inner)() } else { Ok(()) };
         if let Err(error) = &outcome {
-            self.is_broken.store(true, Ordering::Release);
+            self.counters.break_off();
             tracing::error!(%error, "the store's log cannot be synced; nothing more is accepted until a restart");
         }
         for Committed { mut answers, wrote } in batches {
@@ -244,6 +239,17 @@ mod tests {
         fn wait_until_reached(&self) {
             drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |(is_reached, _)| !*is_reached).unwrap());
         }
+    }
+
+    #[test]
+    fn a_log_is_open_before_it_is_first_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("autoheal.db-wal");
+        assert!(sync_log(&path).is_err());
+        std::fs::write(&path, "frames").unwrap();
+        let mut sync = sync_log(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        sync().and_then(|()| sync()).unwrap();
     }
 
     #[tokio::test]

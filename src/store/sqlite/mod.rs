@@ -91,7 +91,7 @@ impl SqliteStore {
         let reader = file.reader()?;
         let owner = Uuid::now_v7();
         let counters = Arc::new(Counters::telling(options.on_commit));
-        let sync = sync_log(file.log());
+        let sync = sync_log(&file.log()).map_err(|error| OpenError::File { path: file.log(), error })?;
         let folding = file.folder()?;
         let mut writer = Session::new(writer, options.decide, owner, Some(file));
         writer.reload_episodes().map_err(|error| OpenError::Database(error.to_string()))?;
@@ -266,6 +266,10 @@ impl Store for SqliteStore {
             self.write(Session::reload_episodes).await?;
         }
         Ok(pruned)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.counters.is_broken()
     }
 
     async fn close(&self) {

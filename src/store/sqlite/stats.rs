@@ -1,7 +1,10 @@
 //! What the writer counts about itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 
 /// Is told how long each commit took that had something to write.
@@ -31,6 +34,7 @@ pub(super) struct Counters {
     commits: AtomicU64,
     commit_nanos: AtomicU64,
     on_commit: Option<OnCommit>,
+    is_broken: AtomicBool,
 }
 
 impl Counters {
@@ -50,6 +54,15 @@ impl Counters {
         if let Some(tell) = &self.on_commit {
             tell(took);
         }
+    }
+
+    /// A sync has failed: nothing more is taken in.
+    pub(super) fn break_off(&self) {
+        self.is_broken.store(true, Release);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken.load(Acquire)
     }
 
     pub(super) fn read(&self) -> StoreStats {

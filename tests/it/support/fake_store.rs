@@ -1,6 +1,7 @@
 //! A store that remembers what it was asked and answers what it was told to: the door's other side, for tests of the door.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -38,12 +39,18 @@ pub struct FakeStore {
     behaviour: Mutex<Behaviour>,
     ingested: Mutex<Vec<Vec<Sighting>>>,
     heals: Mutex<Vec<Heal>>,
+    is_broken: AtomicBool,
     released: Notify,
     /// Told whenever an ingest begins to wait.
     pub waiting: Notify,
 }
 
 impl FakeStore {
+    /// As after a sync that failed.
+    pub fn break_off(&self) {
+        self.is_broken.store(true, Ordering::Release);
+    }
+
     pub fn behave(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
@@ -66,6 +73,10 @@ impl FakeStore {
 
 #[async_trait]
 impl Store for FakeStore {
+    fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Acquire)
+    }
+
     async fn ingest(
         &self,
         _policy: Arc<Policy>,

@@ -95,3 +95,15 @@ fn hexadecimal(rest: &mut std::str::Chars<'_>, digits: usize) -> char {
     let digits: String = rest.by_ref().take(digits).collect();
     char::from_u32(u32::from_str_radix(&digits, 16).unwrap()).unwrap()
 }
+
+/// Panics unless `promtool check metrics` can read the page. What it would like to be named otherwise does not matter here:
+/// two names are the ancestor's.
+pub fn accepts_metrics(page: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("metrics");
+    std::fs::write(&file, page).unwrap();
+    let read = std::fs::File::open(file).unwrap();
+    let output = Command::new("promtool").args(["check", "metrics"]).stdin(read).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("error"), "{said}\n{page}");
+}
