@@ -42,11 +42,13 @@ pub enum MessageKind {
     Over,
     /// A pause has held heals back for too long; a human is needed.
     PausedTooLong,
+    /// What a heal needs has been out of reach for too long; a human is needed.
+    HeldUp,
 }
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Started,
         Self::AttemptFailed,
         Self::Healed,
@@ -62,6 +64,7 @@ impl MessageKind {
         Self::Reminder,
         Self::Over,
         Self::PausedTooLong,
+        Self::HeldUp,
     ];
 
     /// The word for it in logs, metrics and the store.
@@ -83,6 +86,7 @@ impl MessageKind {
             Self::Reminder => "reminder",
             Self::Over => "over",
             Self::PausedTooLong => "paused_too_long",
+            Self::HeldUp => "held_up",
         }
     }
 
@@ -98,6 +102,7 @@ impl MessageKind {
                 | Self::Storm
                 | Self::Reminder
                 | Self::PausedTooLong
+                | Self::HeldUp
         )
     }
 
@@ -114,6 +119,7 @@ impl MessageKind {
                 | Self::Reminder
                 | Self::Over
                 | Self::PausedTooLong
+                | Self::HeldUp
         )
     }
 
@@ -236,6 +242,7 @@ mod tests {
             (MessageKind::Reminder, true, false, false, true),
             (MessageKind::Over, false, false, true, true),
             (MessageKind::PausedTooLong, true, false, false, true),
+            (MessageKind::HeldUp, true, false, false, true),
         ] {
             let told = (kind.needs_human(), kind.is_final(), kind.ends_call(), Audience::Ends.wants(kind));
             assert_eq!(told, (needs_human, is_final, ends_call, is_mailed), "{}", kind.as_str());

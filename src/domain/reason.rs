@@ -47,6 +47,8 @@ pub enum Reason {
     NothingOpen { alert: Fingerprint },
     /// The alert resolved.
     AlertResolved { alert: Fingerprint },
+    /// Nobody told it: the alert counts as resolved because nobody says any more that it fires.
+    AlertTimedOut { alert: Fingerprint, how: String },
     /// Alertmanager was asked twice and does not have the alert.
     AlertGone { alert: Fingerprint, up_since: Timestamp },
     /// All alerts resolved before anything was done.

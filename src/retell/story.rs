@@ -104,7 +104,9 @@ impl Teller<'_> {
                     self.push(at, Happened::Firing(name.to_owned()));
                 }
             }
-            Reason::AlertResolved { alert } | Reason::AlertGone { alert, .. } if what == "resolved" => {
+            Reason::AlertResolved { alert } | Reason::AlertGone { alert, .. } | Reason::AlertTimedOut { alert, .. }
+                if what == "resolved" =>
+            {
                 self.resolved(at, *alert);
             }
             Reason::Approved { .. } => self.push(at, Happened::Order("approve", by.clone(), String::new())),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ActionOutcome;
 use super::draft::{AUTOHEAL, Draft};
+use super::{ActionOutcome, call};
 use crate::domain::elapsed;
 use crate::domain::heal::{Attempt, AttemptStage, CancelRequest, Outcome, Phase};
 use crate::domain::message::MessageKind;
@@ -138,6 +138,7 @@ fn unreachable(draft: &mut Draft<'_>, attempt: &Attempt, error: String) {
     // Nothing has been done so far if this would have been the first attempt.
     heal.first_attempt_at = heal.first_attempt_at.filter(|first| *first < attempt.began_at);
     draft.enter(Phase::Pending { due_at: again_at, unreachable_since: Some(since) }, reason);
+    call::when_held_up(draft);
 }
 
 /// An attempt did not heal: pause and try again, climb, or give up.

@@ -5,12 +5,13 @@
 //! person resets it, or a later heal takes the alerts over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
 use super::{Policy, Snapshot};
 use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::call::Call;
-use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase};
+use crate::domain::heal::{Episode, Heal, LadderMemory, Outcome, Phase, TimelineEntry};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
 use crate::domain::reason::Reason;
@@ -22,6 +23,7 @@ pub fn lasts(heal: &Heal, call: &Call) -> bool {
         Phase::AwaitingApproval { .. } => true,
         Phase::Pending { .. } => match call.kind {
             MessageKind::PausedTooLong => matches!(heal.reason, Reason::Paused { .. }),
+            MessageKind::HeldUp => is_held_up(&heal.reason),
             kind => kind == MessageKind::Storm,
         },
         Phase::Ended { outcome, .. } => match outcome {
@@ -29,8 +31,37 @@ pub fn lasts(heal: &Heal, call: &Call) -> bool {
             Outcome::Recovered => call.kind == MessageKind::Storm,
             outcome => outcome.needs_human(),
         },
-        Phase::Acting(_) | Phase::Verifying { .. } => false,
+        // It is being tried once more; whether that helps is not known yet.
+        Phase::Acting(attempt) => call.kind == MessageKind::HeldUp && attempt.unreachable_since.is_some(),
+        Phase::Verifying { .. } => false,
     }
+}
+
+/// Whether a heal waits for what should be there and is not: nobody decided that it waits, and it may wait for ever.
+const fn is_held_up(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ActionUnreachable { .. } | Reason::AlertmanagerSilent { .. } | Reason::AskingAlertmanager { .. }
+    )
+}
+
+/// Calls a human, once, when what the heal needs has been out of reach for too long; answers whether it did.
+pub fn when_held_up(draft: &mut Draft<'_>) -> bool {
+    /// Longer than a server takes to start anew, short enough that somebody can still repair by hand.
+    const BEARABLE: Duration = Duration::from_mins(5);
+    if draft.heal.call.is_some() || !is_held_up(&draft.heal.reason) {
+        return false;
+    }
+    // Trying again does not end it, and neither does what others say.
+    let goes_on = |entry: &&TimelineEntry| {
+        entry.by != AUTOHEAL || is_held_up(&entry.reason) || matches!(entry.reason, Reason::Attempt { .. })
+    };
+    let waits = draft.heal.timeline.iter().rev().take_while(goes_on).filter(|entry| is_held_up(&entry.reason));
+    let since = waits.last().map(|entry| entry.at);
+    if since.is_some_and(|since| elapsed(since, draft.now) >= BEARABLE) {
+        draft.notify(MessageKind::HeldUp);
+    }
+    draft.heal.call.is_some()
 }
 
 /// The heal has ended and one of its alerts resolved.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Policy, call, evidence};
-use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus, BY_TIMEOUT, Fingerprint};
 use crate::domain::call::Call;
 use crate::domain::evidence::{Finding, Watch};
 use crate::domain::heal::{Episode, Heal, HealId, LadderMemory, Outcome, Phase};
@@ -241,8 +241,16 @@ impl<'a> Draft<'a> {
         let healthy_for = self.heal.current_step().map_or(Duration::ZERO, |step| step.verify.healthy_for);
         let began = self.heal.first_attempt_at.unwrap_or(self.heal.created_at);
         let resolved = self.heal.current_step().is_none_or(|step| step.verify.resolved);
-        let resolved = (resolved && !findings.is_empty()).then(|| "the alert resolved; ".to_owned());
-        let evidence = resolved.unwrap_or_default() + &evidence::told(findings);
+        let timed_out = self.heal.alerts.iter().any(|alert| alert.annotations.contains_key(BY_TIMEOUT));
+        let resolve = match (timed_out, findings.is_empty()) {
+            // It may be whoever watches that died, so that nobody must read this as good news told.
+            (true, _) => Some("nobody says any more that the alert fires, which is all that is known of it"),
+            (false, false) => Some("the alert resolved"),
+            (false, true) => None,
+        };
+        let found = Some(evidence::told(findings)).filter(|found| !found.is_empty());
+        let evidence: Vec<_> = resolve.filter(|_| resolved).map(str::to_owned).into_iter().chain(found).collect();
+        let evidence = evidence.join("; ");
         self.end(Outcome::Healed, Reason::Verified { evidence, healthy_for, took: elapsed(began, self.now) });
         self.notify(MessageKind::Healed);
     }

@@ -3,7 +3,7 @@
 use super::attempt::attempt_failed;
 use super::draft::{AUTOHEAL, Draft};
 use super::evidence::{self, NOBODY_WATCHED, Verifying};
-use super::{ActionOutcome, Policy, attempt, instructed};
+use super::{ActionOutcome, Policy, attempt, call, instructed};
 use crate::domain::guard::{self, Load, Situation, Storm, Verdict};
 use crate::domain::heal::{Attempt, AttemptId, AttemptStage, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
@@ -35,7 +35,17 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
                 evidence::due(&mut draft, verifying);
             }
         }
-        Phase::Verifying { healthy_since: Some(_), .. } => draft.healed(),
+        Phase::Verifying { since, deadline, healthy_since: Some(well_since), .. } => {
+            let healthy_for = heal.current_step().map(|step| step.verify.healthy_for).unwrap_or_default();
+            let late = elapsed(well_since + healthy_for, now);
+            if late > NOBODY_WATCHED {
+                // That it fires again may have been told while nobody was there to take it.
+                let phase = Phase::Verifying { since, deadline, healthy_since: Some(now), watch: None };
+                draft.enter(phase, Reason::NobodyWatched { late, within: healthy_for });
+            } else {
+                draft.healed();
+            }
+        }
         Phase::Verifying { since, deadline: Some(deadline), .. } if elapsed(deadline, now) > NOBODY_WATCHED => {
             // The resolve may have been sent while nobody was there to take it; Alertmanager sends it again.
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
@@ -117,7 +127,8 @@ fn hold(
     let storm_until = storm.map(|known| Storm { since: known.map_or(draft.now, |storm| storm.since), until });
     // A heal that a limit holds keeps its place in the queue; the end of an action, or the hour, frees it.
     let look_again_at = full.is_none().then_some(until);
-    if draft.heal.reason.is_same_hold(&reason) {
+    let is_same = draft.heal.reason.is_same_hold(&reason);
+    if is_same && !call::when_held_up(&mut draft) {
         // Its row is not written again only to say the same.
         return Plan { full, look_again_at, storm: storm_until, ..Plan::nothing(reason) };
     }
@@ -125,7 +136,7 @@ fn hold(
         draft.heal.phase = Phase::Pending { due_at: until, unreachable_since };
     }
     // That it is asked is no news; what is answered is.
-    if !matches!(reason, Reason::AskingAlertmanager { .. }) {
+    if !is_same && !matches!(reason, Reason::AskingAlertmanager { .. }) {
         draft.tell("held", reason.clone(), AUTOHEAL);
     }
     draft.heal.reason = reason;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::draft::{ALERTMANAGER, Draft};
+use super::draft::{ALERTMANAGER, AUTOHEAL, Draft};
 use super::evidence::{self, Verifying};
 use super::{Policy, Snapshot, call};
 use crate::domain::action::Target;
-use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus, BY_TIMEOUT, Fingerprint};
 use crate::domain::heal::{Episode, Heal, Outcome, Phase};
 use crate::domain::message::MessageKind;
 use crate::domain::plan::Plan;
@@ -85,7 +85,10 @@ fn resolve(policy: &Policy, heal: &Heal, index: usize, alert: &Alert, now: Times
     let mut draft = Draft::of(policy, heal.clone(), now);
     Arc::make_mut(&mut draft.heal.alerts[index]).resolve(alert, now);
     draft.touch(fingerprint);
-    draft.tell("resolved", Reason::AlertResolved { alert: fingerprint }, ALERTMANAGER);
+    match alert.annotations.get(BY_TIMEOUT).cloned() {
+        None => draft.tell("resolved", Reason::AlertResolved { alert: fingerprint }, ALERTMANAGER),
+        Some(how) => draft.tell("resolved", Reason::AlertTimedOut { alert: fingerprint, how }, AUTOHEAL),
+    }
     if draft.heal.all_resolved() {
         all_resolved(&mut draft, fingerprint);
     }

@@ -443,7 +443,7 @@ fn an_unreachable_engine_costs_no_attempt_until_its_own_limit() {
     assert_eq!(world.state(), "exhausted");
     let waited = world.now.duration_since(world.last().created_at);
     assert!(waited.as_secs() >= 15 * 60 && waited.as_secs() < 17 * 60, "{waited:?}");
-    assert_eq!(world.kinds(), [MessageKind::Started, MessageKind::Exhausted]);
+    assert_eq!(world.kinds(), [MessageKind::Started, MessageKind::HeldUp, MessageKind::Exhausted]);
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl fmt::Display for Reason {
             }
             Self::NothingOpen { alert } => write!(f, "alert {alert} resolved; no open heal is about it"),
             Self::AlertResolved { alert } => write!(f, "alert {alert} resolved"),
+            Self::AlertTimedOut { alert, how } => write!(f, "alert {alert} counts as resolved {how}"),
             Self::AlertGone { alert, up_since } => {
                 write!(
                     f,

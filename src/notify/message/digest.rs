@@ -53,6 +53,7 @@ const fn words(kind: MessageKind) -> &'static str {
         MessageKind::Storm => "in need of a human: storm, nothing new starts",
         MessageKind::Reminder => "still in need of a human",
         MessageKind::Over => "no longer in need of a human",
+        MessageKind::HeldUp => "in need of a human: autoheal cannot act",
         MessageKind::PausedTooLong => "in need of a human: paused while they fire",
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::pause::Pause;
 pub struct Fact {
     /// What it is.
     pub name: &'static str,
-    /// Its value; an address that passes [`text::link`] may be shown as a link.
+    /// Its value; an address that passes [`text::link`](super::text::link) may be shown as a link.
     pub value: String,
 }
 
@@ -85,6 +85,7 @@ pub(super) fn next(message: &Message) -> String {
             }
         }
         MessageKind::ApprovalNeeded => "approve or deny it".to_owned(),
+        MessageKind::HeldUp => "repair what is out of reach; autoheal goes on trying".to_owned(),
         MessageKind::PausedTooLong => "end the pause, or repair it yourself".to_owned(),
         kind if kind.needs_human() && heal.runbook.is_empty() => format!("a human looks at {}", heal.target),
         kind if kind.needs_human() => "a human follows the runbook".to_owned(),

@@ -36,6 +36,9 @@ pub(super) fn headline(message: &Message) -> String {
             let latest = heal.timeline.last().map_or(&heal.reason, |entry| &entry.reason);
             format!("A human is needed for {name}: {latest}.")
         }
+        MessageKind::HeldUp => {
+            format!("A human is needed: autoheal cannot act on {name} on {}: {}.", heal.target, heal.reason)
+        }
         MessageKind::Expired => format!("A human is needed for {name} on {}: {}.", heal.target, heal.reason),
         MessageKind::Cancelled => format!("autoheal stopped its work on {name}: {}.", heal.reason),
         MessageKind::Firing => format!("{name} fires; its rule only notifies, autoheal does nothing about it."),

@@ -191,6 +191,7 @@ const fn tone(kind: MessageKind) -> Tone {
         | MessageKind::Storm
         | MessageKind::Reminder
         | MessageKind::PausedTooLong
+        | MessageKind::HeldUp
         | MessageKind::Firing => Tone::Danger,
         MessageKind::Started | MessageKind::AttemptFailed | MessageKind::ApprovalNeeded | MessageKind::Cancelled => {
             Tone::Warning

@@ -76,6 +76,7 @@ fn outcome(message: &Message) -> String {
         MessageKind::Storm => "human needed, storm: nothing new starts".to_owned(),
         MessageKind::Reminder => format!("human still needed{}", waiting(message)),
         MessageKind::Over => "over, no human is needed any more".to_owned(),
+        MessageKind::HeldUp => "human needed, autoheal cannot act".to_owned(),
         MessageKind::PausedTooLong => "human needed, a pause holds repairs back".to_owned(),
         MessageKind::Cancelled => "cancelled by a person".to_owned(),
         MessageKind::Firing | MessageKind::Resolved => String::new(),

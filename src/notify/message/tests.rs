@@ -20,7 +20,7 @@ use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::links::Links;
 use crate::secret::Secret;
 
-pub(super) const KINDS: [MessageKind; 15] = [
+pub(super) const KINDS: [MessageKind; 16] = [
     MessageKind::Started,
     MessageKind::AttemptFailed,
     MessageKind::Healed,
@@ -36,6 +36,7 @@ pub(super) const KINDS: [MessageKind; 15] = [
     MessageKind::Reminder,
     MessageKind::Over,
     MessageKind::PausedTooLong,
+    MessageKind::HeldUp,
 ];
 
 pub(super) fn pages() -> Pages {
@@ -157,6 +158,11 @@ fn people(kind: MessageKind, rule: &str, action: String) -> (Phase, Reason) {
             let because = "the database is being moved".to_owned();
             (ended(Outcome::Cancelled), Reason::Cancelled { by: "ann".to_owned(), because })
         }
+        MessageKind::HeldUp => {
+            let error = "could not connect to the engine".to_owned();
+            let reason = Reason::ActionUnreachable { error, again_at: at(103) };
+            (Phase::Pending { due_at: at(103), unreachable_since: Some(at(1)) }, reason)
+        }
         MessageKind::PausedTooLong => {
             let (scope, because, by) = ("everything".to_owned(), "moving the rack".to_owned(), "ann".to_owned());
             let (until, held) = (at(7200), Duration::from_mins(30));
@@ -190,6 +196,7 @@ pub(super) fn message(kind: MessageKind) -> Message {
             | MessageKind::Cancelled
             | MessageKind::Storm
             | MessageKind::PausedTooLong
+            | MessageKind::HeldUp
     );
     if !by_others && !by_people {
         heal.steps[0].attempts_used = 1;
@@ -263,6 +270,7 @@ fn every_kind_has_a_subject_in_alertmanagers_form_with_the_outcome() {
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human still needed, called 2h ago
     [RESOLVED] InstanceDown ui (ui:9292 otus critical) — over, no human is needed any more
     [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, a pause holds repairs back
+    [FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, autoheal cannot act
     ");
 }
 

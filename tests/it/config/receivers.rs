@@ -190,7 +190,7 @@ rules: []
     16 |   slack: {channel: '#on-call'}
        |           ^^^^^^^ only a `botToken` posts to a `channel` of your choice
 
-    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or storm or reminder or over or paused_too_long or all or ends or needs_human, found "heeled"
+    error: expected started or attempt_failed or healed or recovered or exhausted or suppressed or firing or resolved or approval_needed or expired or cancelled or storm or reminder or over or paused_too_long or held_up or all or ends or needs_human, found "heeled"
       --> autoheal.yml:18:21
        |
     18 |   events: [started, heeled]

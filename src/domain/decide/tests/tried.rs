@@ -1,6 +1,7 @@
 //! What counts as done: an action that could not even be tried has touched nothing, and what we did ourselves did not help.
 
 use super::*;
+use crate::domain::alert::BY_TIMEOUT;
 use crate::domain::instruction::Order;
 
 fn unreachable() -> ActionOutcome {
@@ -91,4 +92,51 @@ fn a_new_firing_began_when_it_says_whatever_was_done_before() {
     world.due();
     let symptom_since = world.open().and_then(Heal::attempt).expect("an attempt").symptom_since;
     assert_eq!(symptom_since, world.last().alerts[0].starts_at);
+}
+
+#[test]
+fn a_resolve_that_nobody_told_is_never_called_one() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(done());
+    let mut alert = world.pass(MINUTE).alert("ui", AlertStatus::Resolved, MINUTE);
+    alert.annotations.insert(BY_TIMEOUT.to_owned(), "by timeout: nobody pushed it again".to_owned());
+    let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
+    world.apply(Some(alert.fingerprint), Event::Resolved { alert: alert.into(), rule, target });
+    let told = &world.last().timeline.iter().find(|entry| entry.what == "resolved").expect("an entry");
+    assert!(
+        told.by == "autoheal"
+            && told.reason.to_string().ends_with("counts as resolved by timeout: nobody pushed it again")
+    );
+    world.pass(MINUTE).due();
+    assert!(world.last().reason.to_string().starts_with("verified: nobody says any more"), "{}", world.last().reason);
+}
+
+#[test]
+fn what_was_well_while_nobody_watched_must_be_well_once_more() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(done());
+    world.resolves();
+    world.pass(3 * MINUTE).due();
+    assert_eq!(world.state(), "verifying", "{}", world.last().reason);
+    world.pass(MINUTE / 2).due();
+    assert_eq!(world.state(), "healed");
+}
+
+#[test]
+fn who_cannot_be_reached_calls_a_human_once_and_that_ends_with_the_deed() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    for minute in 0..8 {
+        world.due();
+        world.ends(unreachable());
+        assert_eq!(world.last().call.is_some(), minute >= 5, "after {minute} minutes");
+        world.pass(MINUTE);
+    }
+    world.due();
+    world.ends(done());
+    assert_eq!(world.kinds(), [MessageKind::Started, MessageKind::HeldUp, MessageKind::Over]);
 }
