@@ -16,6 +16,7 @@ mod linger;
 mod orders;
 mod page;
 pub mod payload;
+mod plan;
 pub mod push;
 pub mod reload;
 mod reply;
@@ -108,6 +109,7 @@ struct Inner {
     /// Whether anybody on the network may deliver alerts without showing who they are.
     exposed: AtomicBool,
     large_bodies: Semaphore,
+    rehearsals: Arc<Semaphore>,
     pushed: push::Pushed,
     store_errors: Throttled,
     bad_payloads: Throttled,
@@ -127,6 +129,7 @@ impl WebState {
             ready: AtomicBool::new(false),
             exposed: AtomicBool::new(false),
             large_bodies: Semaphore::new(body::LARGE_BODIES),
+            rehearsals: Arc::new(Semaphore::new(plan::AT_ONCE)),
             pushed: push::Pushed::default(),
             store_errors: Throttled::default(),
             bad_payloads: Throttled::default(),
@@ -211,6 +214,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(hooks::routes(state))
         .unify()
         .or(api::routes(state))
+        .unify()
+        .or(plan::routes(state))
         .unify()
         .or(report::routes(state))
         .unify()
