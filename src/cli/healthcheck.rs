@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::say::say;
 use super::{Exit, Flags};
 use crate::web::server;
 
@@ -17,14 +18,14 @@ pub fn run(flags: &Flags) -> Exit {
     let address = match address.parse::<SocketAddr>() {
         Ok(address) => reachable(address),
         Err(error) => {
-            eprintln!("autoheal: --listen-address {address:?}: {error}; write for example 127.0.0.1:9099");
+            say(format_args!("--listen-address {address:?}: {error}; write for example 127.0.0.1:9099"));
             return Exit::Usage;
         }
     };
     match ask(address) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            eprintln!("autoheal: http://{address}/-/healthy: {error}");
+            say(format_args!("http://{address}/-/healthy: {error}"));
             Exit::Failure
         }
     }

@@ -1,5 +1,6 @@
 //! What the daemon tells of itself: logs and metrics. Knows nothing of HTTP or the store; others call its typed methods.
 
+mod log_writer;
 mod logs;
 mod metrics;
 mod name_limit;
