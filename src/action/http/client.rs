@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::fault::{Fault, Kind};
 use super::settings::{HttpAuth, HttpServer, HttpServerError, HttpTimes};
@@ -196,7 +197,7 @@ impl Client {
 
     async fn send_once(&self, sending: &Sending, until: Timestamp) -> Result<Answer, Fault> {
         let fault = |kind| Fault { place: self.place(), doing: sending.doing.clone(), kind };
-        let turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let turn = self.circuit.enter(Instant::now).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let asked = async {
             let limit = self.times.request.min(elapsed(self.now(), until));
             if limit.is_zero() {
@@ -254,7 +255,7 @@ impl Client {
         let (change, error) = match result {
             Err(fault) if fault.is_outage() => {
                 let (error, hung) = (fault.to_string(), matches!(fault.kind, Kind::Hung(_)));
-                (self.circuit.failed(&error, hung, now), error)
+                (self.circuit.failed(&error, hung, Instant::now()), error)
             }
             // One that is never sent says nothing of the server.
             Err(_) => return,
