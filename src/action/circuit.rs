@@ -31,6 +31,7 @@ impl Default for Circuit {
 #[derive(Default)]
 struct State {
     failures: u32,
+    has_answered: bool,
     /// Set while it is open.
     outage: Option<Outage>,
 }
@@ -45,6 +46,8 @@ struct Outage {
 /// How the circuit changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
+    /// It answered for the first time.
+    Met,
     Opened,
     Closed,
 }
@@ -93,7 +96,8 @@ impl Circuit {
     pub(super) fn answered(&self) -> Option<Change> {
         let mut state = self.lock();
         state.failures = 0;
-        state.outage.take().map(|_| Change::Closed)
+        let is_first = !std::mem::replace(&mut state.has_answered, true);
+        state.outage.take().map(|_| Change::Closed).or(is_first.then_some(Change::Met))
     }
 
     /// It did not. One request that hung says as much as several that were refused.
@@ -171,7 +175,8 @@ mod tests {
     fn it_opens_after_failures_in_a_row_and_closes_by_itself() {
         let (circuit, at) = (Circuit::default(), times());
         assert_eq!(circuit.failed("gone", false, at(0)), None);
-        assert_eq!(circuit.answered(), None, "an answer in between counts from the start");
+        assert_eq!(circuit.answered(), Some(Change::Met), "an answer in between counts from the start");
+        assert_eq!(circuit.answered(), None, "it is met once");
         assert_eq!((circuit.failed("gone", false, at(1)), circuit.failed("gone", false, at(1))), (None, None));
         assert_eq!(circuit.ask(at(2)), Ok(false));
         assert_eq!(circuit.failed("gone", false, at(2)), Some(Change::Opened));

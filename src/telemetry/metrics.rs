@@ -1,7 +1,7 @@
 //! The metrics of `/metrics`. Every label's values are bounded: words of ours, names from the configuration, or a name
 //! from outside that becomes `other` once there are too many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -247,7 +247,14 @@ impl Metrics {
         self.services_up.get_or_create(&labels).set(i64::from(error.is_none()));
     }
 
-    /// The services that actions depend on.
+    /// Forgets the services that are none of these any more.
+    pub fn keep_services(&self, names: &BTreeSet<String>) {
+        for service in self.services.keep(names) {
+            self.services_up.remove(&ServiceLabel { service });
+        }
+    }
+
+    /// The services that actions depend on and that were asked anything.
     pub fn services(&self) -> BTreeMap<String, Service> {
         self.services.all()
     }

@@ -76,7 +76,6 @@ impl Client {
         }
         let http = builder.build().map_err(|error| tls(error.into()))?;
         let place = format!("{} ({})", server.name, server.root);
-        metrics.set_service(&service(&server.name), None, clock.now());
         Ok(Self { server: server.clone(), place, http, circuit: Circuit::default(), clock, metrics })
     }
 
@@ -227,6 +226,7 @@ impl Client {
                 tracing::info!(server = %name, "AWX answers again");
                 self.metrics.set_service(&service(name), None, now);
             }
+            (Some(Change::Met), _) => self.metrics.set_service(&service(name), None, now),
             _ => {}
         }
     }
@@ -256,7 +256,7 @@ impl Client {
 }
 
 /// A server's name in metrics and in the status.
-fn service(name: &str) -> String {
+pub(in crate::action) fn service(name: &str) -> String {
     format!("awx/{name}")
 }
 

@@ -145,9 +145,6 @@ impl Client {
             builder = builder.proxy(proxy.map_err(|_| HttpServerError::Proxy { server: name() })?);
         }
         let http = builder.build().map_err(|error| tls(error.into()))?;
-        if is_configured {
-            metrics.set_service(&service(&server.name), None, clock.now());
-        }
         Ok(Self {
             name: name(),
             base: server.address.as_str().trim_end_matches('/').to_owned(),
@@ -274,6 +271,7 @@ impl Client {
                 tracing::info!(%server, "this HTTP server answers again");
                 self.metrics.set_service(&service(server), None, now);
             }
+            Some(Change::Met) => self.metrics.set_service(&service(server), None, now),
             None => {}
         }
     }
@@ -294,7 +292,7 @@ impl Client {
 }
 
 /// A server's name in metrics and in the status.
-fn service(name: &str) -> String {
+pub(in crate::action) fn service(name: &str) -> String {
     format!("http/{name}")
 }
 
