@@ -270,7 +270,12 @@ fn the_health_check_asks_the_daemon_that_the_same_flags_start() {
     };
     assert_eq!(check(&daemon.address.to_string()), (Some(0), String::new()));
     assert_eq!(check(&format!("0.0.0.0:{}", daemon.address.port())), (Some(0), String::new()));
-    assert_eq!(check("nowhere").0, Some(2));
+    for spelling in [":", "localhost:"] {
+        assert_eq!(check(&format!("{spelling}{}", daemon.address.port())), (Some(0), String::new()), "{spelling}");
+    }
+    let (code, said) = check("nowhere");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("127.0.0.1:9099, [::1]:9099 or :9099"), "{said}");
     let address = daemon.address.to_string();
     daemon.kill();
     let (code, said) = check(&address);
