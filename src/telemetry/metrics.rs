@@ -57,6 +57,7 @@ pub struct Metrics {
     registry: Registry,
     alerts_received: Counters<StatusLabel>,
     alerts_matched: Counters<RuleLabel>,
+    alerts_truncated: Counter,
     deliveries: Counters<CodeLabel>,
     rejected: Counters<ReasonLabel>,
     heals: Counters<HealLabels>,
@@ -89,6 +90,7 @@ impl Metrics {
             registry: Registry::default(),
             alerts_received: Family::default(),
             alerts_matched: Family::default(),
+            alerts_truncated: Counter::default(),
             deliveries: Family::default(),
             rejected: Family::default(),
             heals: Family::default(),
@@ -130,6 +132,8 @@ impl Metrics {
         r.register("autoheal_alerts_received", texts, self.alerts_received.clone());
         let texts = "Alerts of accepted deliveries that a rule matched";
         r.register("autoheal_alerts_matched", texts, self.alerts_matched.clone());
+        let texts = "Alerts that Alertmanager left out of accepted deliveries (max_alerts)";
+        r.register("autoheal_alerts_truncated", texts, self.alerts_truncated.clone());
         r.register("autoheal_deliveries", "Answers to POST /alerts", self.deliveries.clone());
         r.register("autoheal_deliveries_rejected", "Deliveries not accepted", self.rejected.clone());
         r.register("autoheal_heals", "Heals that ended", self.heals.clone());
@@ -177,6 +181,11 @@ impl Metrics {
         if count > 0 {
             self.alerts_received.get_or_create(&StatusLabel { status: status.as_str() }).inc_by(count);
         }
+    }
+
+    /// The sender left alerts out of an accepted delivery.
+    pub fn alerts_truncated(&self, count: u64) {
+        self.alerts_truncated.inc_by(count);
     }
 
     /// A rule matched an alert of an accepted delivery.

@@ -113,6 +113,7 @@ struct Inner {
     pushed: push::Pushed,
     store_errors: Throttled,
     bad_payloads: Throttled,
+    truncated: Throttled,
 }
 
 impl WebState {
@@ -133,6 +134,7 @@ impl WebState {
             pushed: push::Pushed::default(),
             store_errors: Throttled::default(),
             bad_payloads: Throttled::default(),
+            truncated: Throttled::default(),
         }))
     }
 

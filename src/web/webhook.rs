@@ -94,6 +94,16 @@ pub async fn commit(state: &WebState, loaded: &Loaded, seen: Seen, now: Timestam
     }
     metrics.alerts_received(AlertStatus::Firing, seen.firing);
     metrics.alerts_received(AlertStatus::Resolved, seen.resolved);
+    if seen.truncated > 0 {
+        metrics.alerts_truncated(seen.truncated);
+        state.0.truncated.tell(now, |left_out| {
+            tracing::warn!(
+                truncated = seen.truncated,
+                left_out,
+                "Alertmanager left alerts out of a delivery, and nothing heals those: set max_alerts of its webhook_config to 0"
+            );
+        });
+    }
     Ok(seen.answer)
 }
 
@@ -103,6 +113,8 @@ pub struct Seen {
     sightings: Vec<Sighting>,
     firing: u64,
     resolved: u64,
+    /// Alerts that the sender left out.
+    truncated: u64,
     answer: Accepted,
 }
 
@@ -110,7 +122,8 @@ pub struct Seen {
 pub fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
     let external_url: Arc<str> = delivery.external_url.into();
     let answer = Accepted { accepted: delivery.alerts.len(), matched: 0 };
-    let mut seen = Seen { sightings: Vec::new(), firing: 0, resolved: 0, answer };
+    let truncated = delivery.truncated_alerts;
+    let mut seen = Seen { sightings: Vec::new(), firing: 0, resolved: 0, truncated, answer };
     for alert in delivery.alerts {
         match alert.status {
             AlertStatus::Firing => seen.firing += 1,
