@@ -138,6 +138,26 @@ async fn one_heal_adds_its_ladder_and_its_story() {
 }
 
 #[tokio::test]
+async fn every_heal_that_gave_up_offers_to_forget_that() {
+    let door = Door::open().await;
+    let ended = |number, outcome| heal(number, Phase::Ended { outcome, at: at(60) });
+    let outcomes = [
+        Outcome::Healed,
+        Outcome::Cancelled,
+        Outcome::Shadowed,
+        Outcome::Exhausted,
+        Outcome::Expired,
+        Outcome::Suppressed,
+    ];
+    door.store.hold((1..).zip(outcomes).map(|(number, outcome)| ended(number, outcome)).collect());
+    for (number, outcome) in (1..).zip(outcomes) {
+        let page = get(door.address, &format!("/heals/{}", Uuid::from_u128(number))).await.body;
+        let reset = format!("{}/reset", Uuid::from_u128(number));
+        assert_eq!(page.contains(&reset), outcome.needs_human(), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_read_page_by_page_newest_first() {
     let door = Door::open().await;
     door.store.hold((1..=5).map(pending).collect());
