@@ -11,6 +11,9 @@
 //! [`config`] turns files into checked values, [`app`] builds everything and is the only place that knows dry runs,
 //! [`cli`] is one file per verb.
 
+// Their macros end the program when nobody reads what it says.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod causes;
 pub mod clock;
 pub mod ids;

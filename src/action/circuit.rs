@@ -1,13 +1,13 @@
 //! A server that is not there is left alone for a while: one request at a time finds out whether it is back, everybody else is
 //! told at once. Otherwise its heals would fill the limit on concurrent actions with waiting, and others would wait with
-//! them.
+//! them. Time is what has passed here, not what the clock says: a clock put back would leave a server alone until it has
+//! caught up.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::domain::{Timestamp, elapsed};
+use tokio::time::Instant;
 
 /// Requests under way at once to one server. A server on two cores takes a second for a launch; more at once only queue there.
 const AT_ONCE: usize = 16;
@@ -31,13 +31,14 @@ impl Default for Circuit {
 #[derive(Default)]
 struct State {
     failures: u32,
+    has_answered: bool,
     /// Set while it is open.
     outage: Option<Outage>,
 }
 
 struct Outage {
     error: String,
-    retry_at: Timestamp,
+    retry_at: Instant,
     pause: Duration,
     is_probed: bool,
 }
@@ -45,6 +46,8 @@ struct Outage {
 /// How the circuit changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
+    /// It answered for the first time.
+    Met,
     Opened,
     Closed,
 }
@@ -55,7 +58,7 @@ impl Circuit {
     ///
     /// # Errors
     /// What was wrong with the server.
-    pub(super) async fn enter(&self, now: impl Fn() -> Timestamp) -> Result<Turn<'_>, String> {
+    pub(super) async fn enter(&self, now: impl Fn() -> Instant) -> Result<Turn<'_>, String> {
         self.check(now())?;
         // The gate is never closed.
         let permit = self.gate.acquire().await.ok();
@@ -63,7 +66,7 @@ impl Circuit {
     }
 
     /// Whether a request need not even wait for its turn.
-    fn check(&self, now: Timestamp) -> Result<(), String> {
+    fn check(&self, now: Instant) -> Result<(), String> {
         match &self.lock().outage {
             Some(outage) if outage.is_probed || now < outage.retry_at => Err(outage.error.clone()),
             _ => Ok(()),
@@ -71,7 +74,7 @@ impl Circuit {
     }
 
     /// Asks whether the server may be asked; answers whether this is the one request that finds out.
-    fn ask(&self, now: Timestamp) -> Result<bool, String> {
+    fn ask(&self, now: Instant) -> Result<bool, String> {
         match &mut self.lock().outage {
             None => Ok(false),
             Some(outage) if outage.is_probed || now < outage.retry_at => Err(outage.error.clone()),
@@ -93,16 +96,17 @@ impl Circuit {
     pub(super) fn answered(&self) -> Option<Change> {
         let mut state = self.lock();
         state.failures = 0;
-        state.outage.take().map(|_| Change::Closed)
+        let is_first = !std::mem::replace(&mut state.has_answered, true);
+        state.outage.take().map(|_| Change::Closed).or(is_first.then_some(Change::Met))
     }
 
     /// It did not. One request that hung says as much as several that were refused.
-    pub(super) fn failed(&self, error: &str, hung: bool, now: Timestamp) -> Option<Change> {
+    pub(super) fn failed(&self, error: &str, hung: bool, now: Instant) -> Option<Change> {
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(if hung { FAILURES } else { 1 });
         if let Some(outage) = &mut state.outage {
             // Requests that were under way when it opened say nothing new.
-            if outage.is_probed || elapsed(outage.retry_at, now) > Duration::ZERO {
+            if outage.is_probed || now > outage.retry_at {
                 outage.pause = (outage.pause * 2).min(LEFT_ALONE.1);
                 outage.retry_at = now + outage.pause;
                 outage.is_probed = false;
@@ -119,7 +123,7 @@ impl Circuit {
     }
 
     /// It wants to be left alone for this long.
-    pub(super) fn wait(&self, error: &str, pause: Duration, now: Timestamp) -> Option<Change> {
+    pub(super) fn wait(&self, error: &str, pause: Duration, now: Instant) -> Option<Change> {
         let mut state = self.lock();
         let was_open = state.outage.is_some();
         let retry_at = state.outage.as_ref().map_or(now, |outage| outage.retry_at).max(now + pause);
@@ -161,15 +165,18 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
+    /// A time of a test that began now.
+    fn times() -> impl Fn(u64) -> Instant {
+        let begun = Instant::now();
+        move |seconds| begun + Duration::from_secs(seconds)
     }
 
     #[test]
     fn it_opens_after_failures_in_a_row_and_closes_by_itself() {
-        let circuit = Circuit::default();
+        let (circuit, at) = (Circuit::default(), times());
         assert_eq!(circuit.failed("gone", false, at(0)), None);
-        assert_eq!(circuit.answered(), None, "an answer in between counts from the start");
+        assert_eq!(circuit.answered(), Some(Change::Met), "an answer in between counts from the start");
+        assert_eq!(circuit.answered(), None, "it is met once");
         assert_eq!((circuit.failed("gone", false, at(1)), circuit.failed("gone", false, at(1))), (None, None));
         assert_eq!(circuit.ask(at(2)), Ok(false));
         assert_eq!(circuit.failed("gone", false, at(2)), Some(Change::Opened));
@@ -189,7 +196,7 @@ mod tests {
 
     #[test]
     fn it_stays_open_for_as_long_as_the_server_asks_for() {
-        let circuit = Circuit::default();
+        let (circuit, at) = (Circuit::default(), times());
         assert_eq!(circuit.wait("slow down", Duration::from_secs(90), at(0)), Some(Change::Opened));
         assert_eq!(circuit.wait("slow down", Duration::from_secs(1), at(1)), None, "the longest pause holds");
         assert_eq!((circuit.check(at(89)), circuit.ask(at(89))), (Err("slow down".into()), Err("slow down".into())));
@@ -199,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waited_at_the_gate_hears_what_happened_meanwhile() {
-        let circuit = Circuit::default();
+        let (circuit, at) = (Circuit::default(), times());
         let inside = futures_util::future::join_all((0..AT_ONCE).map(|_| circuit.enter(|| at(0)))).await;
         let late = circuit.enter(|| at(0));
         tokio::pin!(late);

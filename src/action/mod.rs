@@ -7,6 +7,7 @@ pub mod container;
 pub mod http;
 mod words;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,7 @@ pub struct Actions {
     awx: Arc<AwxAction>,
     request: Arc<dyn Action>,
     job: Arc<dyn Action>,
+    services: BTreeSet<String>,
 }
 
 /// An action's part of the configuration cannot be used.
@@ -156,13 +158,22 @@ impl Actions {
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, ActionsError> {
-        let http = Arc::new(Servers::new(http_servers, clock, metrics)?);
+        let servers = Arc::new(Servers::new(http_servers, clock, metrics)?);
+        let awx_names = awx_servers.iter().map(|server| awx::service(&server.name));
+        let http_names = http_servers.iter().map(|server| http::service(&server.name));
         Ok(Self {
+            services: awx_names.chain(http_names).collect(),
             container: Arc::new(ContainerAction::new(docker_hosts, Arc::clone(clock))?),
             awx: Arc::new(AwxAction::new(awx_servers, clock, metrics)?),
-            request: Arc::new(RequestAction::new(Arc::clone(&http))),
-            job: Arc::new(JobAction::new(http)),
+            request: Arc::new(RequestAction::new(Arc::clone(&servers))),
+            job: Arc::new(JobAction::new(servers)),
         })
+    }
+
+    /// The servers, as metrics and the status name them.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<String> {
+        self.services.clone()
     }
 
     /// Somebody says that jobs elsewhere have changed: look at them now.

@@ -13,6 +13,7 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::{Built, build};
+use crate::action::Actions;
 use crate::clock::Clock;
 use crate::config::{Config, Diagnostics, LoadOptions, Sources, StoreLocation, WebFile};
 use crate::engine::Engine;
@@ -135,7 +136,9 @@ impl Reloader {
         let restart_needed = self.fixed.differences(&config);
         // Channels first: whoever is told by a new rule must be there when the rule is.
         self.notifiers.store(Arc::new(notifiers));
+        let services = equipment.actions.as_ref().map(Actions::services).unwrap_or_default();
         self.engine.equipment.store(Arc::new(equipment));
+        self.engine.metrics.keep_services(&services);
         self.web.replace(loaded);
         // What held a heal may have changed with the rules; its own look at them would come late, but it would come.
         if let Err(error) = self.engine.store.recheck_held(self.clock.now()).await {

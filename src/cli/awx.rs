@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::online::{self, Whom};
-use super::{Exit, Flags, fail};
+use super::say::{say, show};
+use super::{Exit, Flags, fail, print};
 use crate::action::awx::{AwxAction, AwxWanted, Tally};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, read_awx_bootstrap};
@@ -57,19 +58,19 @@ fn bootstrap(flags: &Flags, config: &Config, file: PathBuf) -> Exit {
     let (wanted, warnings) = match read_awx_bootstrap(file, &flags.load_options(), &config.awx_servers) {
         Ok(read) => read,
         Err(problems) => {
-            eprint!("{}", problems.render(is_terminal));
-            eprintln!("autoheal: the file is wrong, see above; nothing was asked of AWX");
+            show(&problems.render(is_terminal));
+            say("the file is wrong, see above; nothing was asked of AWX");
             return Exit::Usage;
         }
     };
-    eprint!("{}", warnings.render(is_terminal));
+    show(&warnings.render(is_terminal));
     match build(config, &wanted, flags.dry_run) {
         Ok(Ok(tally)) => {
-            println!("{}", summary(tally, flags.dry_run));
-            if tally.failed == 0 { Exit::Success } else { Exit::Failure }
+            let printed = print(&format!("{}\n", summary(tally, flags.dry_run)));
+            if tally.failed == 0 { printed } else { Exit::Failure }
         }
         Ok(Err(error)) => {
-            println!("error: {error}");
+            print(&format!("error: {error}\n"));
             Exit::Failure
         }
         Err(error) => fail(&error),
@@ -84,7 +85,10 @@ fn build(config: &Config, wanted: &AwxWanted, dry_run: bool) -> io::Result<Resul
         Err(error) => return Ok(Err(error.to_string())),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut tell = |line: String| println!("{line}");
+    let mut tell = |line: String| {
+        // What was begun on the server is brought to its end, whether or not anybody reads along.
+        let _ = writeln!(io::stdout(), "{line}");
+    };
     Ok(runtime.block_on(awx.bootstrap(wanted, dry_run, &mut tell)))
 }
 

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::remote::{Output, Remote, RemoteArgs};
+use super::say::say;
 use super::{Exit, environment, told};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Timestamp, duration};
@@ -176,7 +177,7 @@ fn look(args: &RemoteArgs, path: &str, filter: Result<Query, String>, tell: impl
     match filter {
         Ok(query) => answer(args, |daemon| daemon.get(path, &query), tell),
         Err(error) => {
-            eprintln!("autoheal: {error}");
+            say(error);
             Exit::Usage
         }
     }

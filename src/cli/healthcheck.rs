@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::say::say;
 use super::{Exit, Flags};
+use crate::config::{LISTEN_ADDRESS, listen_address};
 use crate::web::server;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -14,17 +16,14 @@ const MAX_ANSWER: u64 = 4096;
 /// Asks `/-/healthy` of the daemon this machine's flags would start.
 pub fn run(flags: &Flags) -> Exit {
     let address = flags.listen_address.as_deref().unwrap_or("127.0.0.1:9099");
-    let address = match address.parse::<SocketAddr>() {
-        Ok(address) => reachable(address),
-        Err(error) => {
-            eprintln!("autoheal: --listen-address {address:?}: {error}; write for example 127.0.0.1:9099");
-            return Exit::Usage;
-        }
+    let Some(address) = listen_address(address).map(reachable) else {
+        say(format_args!("nobody can listen on --listen-address {address:?}: {LISTEN_ADDRESS}"));
+        return Exit::Usage;
     };
     match ask(address) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            eprintln!("autoheal: http://{address}/-/healthy: {error}");
+            say(format_args!("http://{address}/-/healthy: {error}"));
             Exit::Failure
         }
     }

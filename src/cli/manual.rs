@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::Command;
 use clap_complete::Shell;
 
+use super::say::say;
 use super::{Exit, fail};
 
 const PROGRAM: &str = "autoheal";
@@ -22,7 +23,7 @@ pub fn page(verb: Option<&str>, mut command: Command) -> Exit {
     command.build();
     let found = verb.map_or(Some(&command), |verb| command.find_subcommand(verb));
     let Some(found) = found else {
-        eprintln!("autoheal: there is no verb {}", verb.unwrap_or_default());
+        say(format_args!("there is no verb {}", verb.unwrap_or_default()));
         return Exit::Usage;
     };
     let mut text = Vec::new();

@@ -11,6 +11,7 @@ mod online;
 pub mod output;
 mod plan;
 mod remote;
+mod say;
 mod schema;
 mod serve;
 pub mod test;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use self::say::{say, show};
 use crate::app::Origin;
 use crate::causes;
 use crate::config::{Config, LoadOptions};
@@ -163,12 +165,12 @@ impl Flags {
         let (loaded, sources) = Config::load_noting(&options);
         match loaded {
             Ok((config, warnings)) => {
-                eprint!("{}", warnings.render(is_terminal));
+                show(&warnings.render(is_terminal));
                 Ok((config, Origin { options, sources, hang_up: Arc::default() }))
             }
             Err(problems) => {
-                eprint!("{}", problems.render(is_terminal));
-                eprintln!("autoheal: the configuration is wrong, see above; nothing was started");
+                show(&problems.render(is_terminal));
+                say("the configuration is wrong, see above; nothing was started");
                 Err(Exit::Usage)
             }
         }
@@ -243,8 +245,11 @@ fn print(text: &str) -> Exit {
     }
 }
 
-/// Prints an error with its causes.
+/// Prints an error with its causes. Whoever closes a pipe has read enough and wants to hear no more.
 fn fail(error: &(dyn std::error::Error + 'static)) -> Exit {
-    eprintln!("autoheal: {}", causes::told(error));
+    let error_kind = error.downcast_ref().map(std::io::Error::kind);
+    if error_kind != Some(std::io::ErrorKind::BrokenPipe) {
+        say(causes::told(error));
+    }
     Exit::Failure
 }

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::remote::RemoteArgs;
+use super::say::say;
 use super::{Exit, Flags, fail, heals, plan, print, told};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::alert::AlertStatus;
@@ -96,14 +97,14 @@ pub fn run(flags: &Flags, args: &NotifyArgs) -> Exit {
     };
     let Some(receiver) = config.receivers.iter().find(|receiver| receiver.name == *name) else {
         let known: Vec<_> = config.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
-        eprintln!("autoheal: there is no receiver `{name}`; known receivers: {}", known.join(", "));
+        say(format_args!("there is no receiver `{name}`; known receivers: {}", known.join(", ")));
         return Exit::Usage;
     };
     let pages = Pages::new(config.web.external_url.as_deref());
     match verb {
         NotifyVerb::Dead { verb } => dead(verb),
         NotifyVerb::Test { .. } if flags.dry_run => {
-            eprintln!("autoheal: a dry run sends nothing; look with `autoheal notify preview`");
+            say("a dry run sends nothing; look with `autoheal notify preview`");
             Exit::Usage
         }
         NotifyVerb::Test { .. } => test(receiver, &pages),
@@ -134,7 +135,7 @@ fn test(receiver: &ReceiverSettings, pages: &Pages) -> Exit {
         Ok(notifiers) => notifiers,
         Err(errors) => {
             for error in errors {
-                eprintln!("autoheal: {error}");
+                say(error);
             }
             return Exit::Failure;
         }
@@ -173,7 +174,7 @@ fn preview(receiver: &ReceiverSettings, pages: &Pages, file: &Path, event: Optio
     let delivery = match parsed {
         Ok(delivery) => delivery,
         Err(error) => {
-            eprintln!("autoheal: {}: {error}", file.display());
+            say(format_args!("{}: {error}", file.display()));
             return Exit::Usage;
         }
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::say::say;
 use super::{Exit, Flags, fail};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreLocation};
@@ -46,7 +47,7 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
     let body = match read(&args.file) {
         Ok(body) => body,
         Err(error) => {
-            eprintln!("autoheal: {name} cannot be read: {error}");
+            say(format_args!("{name} cannot be read: {error}"));
             return Exit::Usage;
         }
     };
@@ -54,7 +55,7 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
     let delivery = match payload::parse(&body, now) {
         Ok(delivery) => delivery,
         Err(error) => {
-            eprintln!("autoheal: {name}: {error}");
+            say(format_args!("{name}: {error}"));
             return Exit::Usage;
         }
     };
@@ -67,7 +68,7 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
     let report = match rehearse::plan_delivery(stage, &delivery) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("autoheal: the store cannot be read: {error}");
+            say(format_args!("the store cannot be read: {error}"));
             return Exit::Usage;
         }
     };
@@ -83,7 +84,7 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
 fn memory(flags: &Flags, config: &Config) -> Result<Option<Peek>, Exit> {
     let (Some(_), StoreLocation::Sqlite(path)) = (&flags.store, &config.store) else { return Ok(None) };
     Peek::open(path).map(Some).map_err(|error| {
-        eprintln!("autoheal: the store {} cannot be read: {error}", path.display());
+        say(format_args!("the store {} cannot be read: {error}", path.display()));
         Exit::Usage
     })
 }

@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, Method, StatusCode, Url};
 use serde_json::Value;
 
 use super::Exit;
+use super::say::say;
 use crate::causes;
 use crate::secret::Secret;
 
@@ -55,7 +56,7 @@ impl RemoteArgs {
     /// Gets ready to talk; nothing is sent yet. Prints what is in the way.
     pub fn connect(&self, environment: &BTreeMap<String, String>) -> Result<Remote, Exit> {
         self.try_connect(environment).map_err(|error| {
-            eprintln!("autoheal: {error}");
+            say(error);
             Exit::Usage
         })
     }
@@ -120,7 +121,7 @@ impl Remote {
 
     fn address(&self, path: &str) -> Result<Url, Exit> {
         self.url.join(path).map_err(|error| {
-            eprintln!("autoheal: {path:?} cannot be part of an address: {error}");
+            say(format_args!("{path:?} cannot be part of an address: {error}"));
             Exit::Usage
         })
     }
@@ -128,7 +129,7 @@ impl Remote {
     fn call(&self, method: Method, url: Url, body: Option<&Value>) -> Result<Value, Exit> {
         let bytes = self.ask(method, url, body)?;
         serde_json::from_slice(&bytes).map_err(|_| {
-            eprintln!("autoheal: {} answered, but not as autoheal does; is the address right?", self.shown());
+            say(format_args!("{} answered, but not as autoheal does; is the address right?", self.shown()));
             Exit::Failure
         })
     }
@@ -148,15 +149,15 @@ impl Remote {
         match answer {
             Ok((status, bytes)) if status.is_success() => Ok(bytes),
             Ok((status, bytes)) => {
-                eprintln!("autoheal: {}", self.refused(status, &bytes));
+                say(self.refused(status, &bytes));
                 Err(Exit::Failure)
             }
             Err(error) => {
                 let said = causes::told(&error.without_url());
-                eprintln!(
-                    "autoheal: {} cannot be asked: {said}; is the daemon running there? Give its address with --url",
+                say(format_args!(
+                    "{} cannot be asked: {said}; is the daemon running there? Give its address with --url",
                     self.shown()
-                );
+                ));
                 Err(Exit::Failure)
             }
         }

@@ -73,6 +73,7 @@ pub use self::rule_tests::{
     read_rule_tests, rule_test_files,
 };
 pub use self::sources::Sources;
+pub use self::web::{LISTEN_ADDRESS, listen_address};
 
 /// The ancestor's port.
 const DEFAULT_PORT: u16 = 9099;

@@ -125,11 +125,12 @@ fn read_link_key(reader: &Reader<'_>, node: &Node) -> Option<Secret> {
 }
 
 /// What a listen address looks like.
-pub(super) const LISTEN_ADDRESS: &str = "expected an address and a port such as 127.0.0.1:9099, [::1]:9099 or :9099";
+pub const LISTEN_ADDRESS: &str = "expected an address and a port such as 127.0.0.1:9099, [::1]:9099 or :9099";
 
 /// Parses an address to listen on: `IP:port`, `localhost:port`, or `:port` for every IPv4 interface as in the Prometheus
 /// family. Without a port it is the default one.
-pub(super) fn listen_address(text: &str) -> Option<SocketAddr> {
+#[must_use]
+pub fn listen_address(text: &str) -> Option<SocketAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, DEFAULT_PORT));
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use super::pace::Pace;
+use super::pace::{Pace, Step};
 use crate::domain::heal::Heal;
-use crate::domain::{Timestamp, elapsed};
+use crate::domain::{Timestamp, duration, elapsed};
 use crate::store::StoreError;
 
 /// Heals looked at in one transaction.
@@ -33,8 +33,13 @@ impl Engine {
                 return;
             }
             // Before anything is looked at that is due, because by the new clock the watchdogs of what runs are.
-            if let Some(by) = pace.put_forward(self.clock.now()) {
-                self.go_on_by_the_new_clock(by).await;
+            match pace.step(self.clock.now()) {
+                Some(Step::Forward(by)) => self.go_on_by_the_new_clock(by).await,
+                Some(Step::Back(by)) => {
+                    let by = duration::format(Duration::from_secs(by.as_secs()));
+                    tracing::warn!(by, "the clock was put back; what is due at a time waits that much longer");
+                }
+                None => {}
             }
             let pause = match self.advance(&mut looked).await {
                 Ok(next_due) => next_due.map_or(MAX_IDLE, |due| self.until(due)).min(MAX_IDLE),

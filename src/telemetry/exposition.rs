@@ -1,17 +1,17 @@
-//! The two forms in which metrics are shown: OpenMetrics, and the older text of the Prometheus family for everybody who
+//! The two forms in which metrics are shown: `OpenMetrics`, and the older text of the Prometheus family for everybody who
 //! does not ask for it (`promtool check metrics`, curl, older scrapers).
 
 /// A form of the page of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
-    /// OpenMetrics 1.0.
+    /// `OpenMetrics` 1.0.
     OpenMetrics,
     /// Prometheus' text, version 0.0.4.
     Text,
 }
 
 impl Exposition {
-    /// The form that the header `Accept` asks for. Whoever names OpenMetrics at all can read it.
+    /// The form that the header `Accept` asks for. Whoever names `OpenMetrics` at all can read it.
     #[must_use]
     pub fn asked_for(accept: Option<&str>) -> Self {
         match accept {
@@ -29,7 +29,7 @@ impl Exposition {
         }
     }
 
-    /// A page of OpenMetrics in this form.
+    /// A page of `OpenMetrics` in this form.
     pub(super) fn of(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::log_writer::Lossy;
 use crate::clock::Clock;
 
 /// The level or format is none we know.
@@ -102,7 +103,10 @@ where
     let ours = level.as_level();
     let theirs = ours.min(Level::WARN);
     let filter = EnvFilter::new(format!("{theirs},autoheal={ours}"));
+    let writer = Lossy::new(writer, format, Arc::clone(&clock));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    // It would tell of its troubles on standard error, and end the program when that is what cannot be written to.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Logfmt => Box::new(builder.event_format(Logfmt { clock }).finish()),
         LogFormat::Json => {

@@ -1,7 +1,7 @@
 //! The metrics of `/metrics`. Every label's values are bounded: words of ours, names from the configuration, or a name
 //! from outside that becomes `other` once there are too many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ pub struct Metrics {
     registry: Registry,
     alerts_received: Counters<StatusLabel>,
     alerts_matched: Counters<RuleLabel>,
+    alerts_truncated: Counter,
     deliveries: Counters<CodeLabel>,
     rejected: Counters<ReasonLabel>,
     heals: Counters<HealLabels>,
@@ -89,6 +90,7 @@ impl Metrics {
             registry: Registry::default(),
             alerts_received: Family::default(),
             alerts_matched: Family::default(),
+            alerts_truncated: Counter::default(),
             deliveries: Family::default(),
             rejected: Family::default(),
             heals: Family::default(),
@@ -131,6 +133,8 @@ impl Metrics {
         r.register("autoheal_alerts_received", texts, self.alerts_received.clone());
         let texts = "Alerts of accepted deliveries that a rule matched";
         r.register("autoheal_alerts_matched", texts, self.alerts_matched.clone());
+        let texts = "Alerts that Alertmanager left out of accepted deliveries (max_alerts)";
+        r.register("autoheal_alerts_truncated", texts, self.alerts_truncated.clone());
         r.register("autoheal_deliveries", "Answers to POST /alerts", self.deliveries.clone());
         r.register("autoheal_deliveries_rejected", "Deliveries not accepted", self.rejected.clone());
         r.register("autoheal_heals", "Heals that ended", self.heals.clone());
@@ -180,6 +184,11 @@ impl Metrics {
         if count > 0 {
             self.alerts_received.get_or_create(&StatusLabel { status: status.as_str() }).inc_by(count);
         }
+    }
+
+    /// The sender left alerts out of an accepted delivery.
+    pub fn alerts_truncated(&self, count: u64) {
+        self.alerts_truncated.inc_by(count);
     }
 
     /// A rule matched an alert of an accepted delivery.
@@ -258,7 +267,14 @@ impl Metrics {
         self.services_up.get_or_create(&labels).set(i64::from(error.is_none()));
     }
 
-    /// The services that actions depend on.
+    /// Forgets the services that are none of these any more.
+    pub fn keep_services(&self, names: &BTreeSet<String>) {
+        for service in self.services.keep(names) {
+            self.services_up.remove(&ServiceLabel { service });
+        }
+    }
+
+    /// The services that actions depend on and that were asked anything.
     pub fn services(&self) -> BTreeMap<String, Service> {
         self.services.all()
     }

@@ -2,6 +2,7 @@
 
 mod exposition;
 mod launched;
+mod log_writer;
 mod logs;
 mod metrics;
 mod name_limit;

@@ -1,6 +1,6 @@
 //! Outside services that actions depend on, and receivers: which of them answer. For the metric and for `/api/v1/status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -31,6 +31,12 @@ impl Services {
         let before = services.get(name).filter(|before| before.up == error.is_none()).map(|before| before.since);
         let (up, error) = (error.is_none(), error.unwrap_or_default().to_owned());
         services.insert(name.to_owned(), Service { up, since: before.unwrap_or(now), error });
+    }
+
+    /// Forgets all but these; answers which were forgotten.
+    pub(super) fn keep(&self, names: &BTreeSet<String>) -> Vec<String> {
+        let mut services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        services.extract_if(.., |name, _| !names.contains(name)).map(|(name, _)| name).collect()
     }
 
     /// All of them.

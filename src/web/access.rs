@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use http::uri::Authority;
 use http::{Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -26,7 +27,8 @@ use crate::token::{Caller, Scope, Token};
 /// for probes and Prometheus. Without tokens `/alerts` and whatever only looks are open to all (Alertmanager must get
 /// through) and every other call is taken from loopback only, unless every connection has shown a client certificate of
 /// ours. With users, every path asks for a user or a token, health and metrics too, as in the Prometheus family. A request
-/// that a browser sent from another site's page may never write.
+/// that a browser sent from another site's page may never write; where nobody is asked who they are, neither may one to a name
+/// that is not ours, because any site can have its own name lead to this machine.
 pub struct Access {
     tokens: Vec<Known>,
     users: Option<Basic>,
@@ -166,6 +168,12 @@ impl Access {
             let response = reply::problem(StatusCode::FORBIDDEN, detail);
             return Err(Refusal { response, reason: Rejection::ForeignOrigin });
         }
+        if !method.is_safe() && !self.authenticates() && is_of_browser(headers) && !self.is_ours(uri, headers) {
+            let detail = "without authentication a browser may call this only by localhost, by an IP address, or by the \
+                          host of web.externalUrl; set that to the address people use, or set web.tokens";
+            let response = reply::problem(StatusCode::FORBIDDEN, detail);
+            return Err(Refusal { response, reason: Rejection::ForeignOrigin });
+        }
         let needs = Needs::of(method, uri.path());
         if needs == Needs::Nobody {
             return Ok(self.stranger.clone());
@@ -199,10 +207,7 @@ impl Access {
             return true;
         }
         let Some(origin) = headers.get(ORIGIN) else { return false };
-        let host = headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .or_else(|| uri.authority().map(http::uri::Authority::as_str));
+        let host = asked_host(uri, headers);
         let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
         match (origin_host, host) {
             (Some(origin), host) => {
@@ -211,6 +216,17 @@ impl Access {
             }
             _ => true,
         }
+    }
+
+    /// Whether a request names this machine by a name that nobody else can have lead here.
+    fn is_ours(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let name = |host: &str| host.parse().ok().map(|host: Authority| host.host().to_ascii_lowercase());
+        let Some(asked) = asked_host(uri, headers).and_then(name) else { return false };
+        asked == "localhost"
+            || asked.ends_with(".localhost")
+            // The browser asked for this very address, whatever names lead to it.
+            || asked.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
+            || self.external_host.as_deref().and_then(name).is_some_and(|external| external == asked)
     }
 
     fn forbidden(&self, caller: &Caller, scope: Scope) -> Response {
@@ -254,6 +270,16 @@ impl Access {
             .iter()
             .fold(None, |found, known| if known.digest.ct_eq(&digest).into() { Some(&known.caller) } else { found })
     }
+}
+
+/// The host a request is for, as its sender wrote it.
+fn asked_host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| uri.authority().map(Authority::as_str))
+}
+
+fn is_of_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
 }
 
 fn after_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {

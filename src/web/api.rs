@@ -1,20 +1,16 @@
-//! `/api/v1`: what is known, as JSON, and a rehearsal of a posted delivery. Nothing here changes anything.
+//! `/api/v1`: what is known, as JSON. Nothing here changes anything.
 
-use bytes::Buf;
-use futures_util::Stream;
 use http::{Method, StatusCode};
 use serde_json::{Map, json};
 use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
-use super::body;
 use super::health::look;
 use super::views::{self, HealDetail, HealView};
-use super::{WebState, payload, reply, with};
+use super::{WebState, reply, with};
 use crate::domain::Timestamp;
 use crate::domain::heal::{Heal, HealId, STATES};
 use crate::domain::pause::{Pause, PauseScope};
-use crate::rehearse::{Stage, plan_delivery};
 use crate::retell;
 use crate::store::{HealQuery, StoreError};
 
@@ -33,13 +29,7 @@ pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Pa
     let rules = warp::path!("api" / "v1" / "rules").and(warp::method()).and(with(state)).map(rules);
     let status = warp::path!("api" / "v1" / "status").and(warp::method()).and(with(state)).then(status);
     let document = warp::path!("api" / "v1" / "openapi.json").and(warp::method()).map(document);
-    let plan = warp::path!("api" / "v1" / "plan")
-        .and(warp::method())
-        .and(with(state))
-        .and(query())
-        .and(warp::body::stream())
-        .then(plan);
-    list.or(one).unify().or(told).unify().or(rules).unify().or(status).unify().or(plan).unify().or(document).unify()
+    list.or(one).unify().or(told).unify().or(rules).unify().or(status).unify().or(document).unify()
 }
 
 async fn list_heals(method: Method, state: WebState, pairs: Vec<(String, String)>) -> Response {
@@ -206,48 +196,6 @@ async fn status(method: Method, state: WebState) -> Response {
 /// The pause that covers everything, the longest when there are several.
 pub(super) fn paused(pauses: &[Pause]) -> Option<&Pause> {
     pauses.iter().filter(|pause| pause.scope == PauseScope::All).max_by_key(|pause| pause.until)
-}
-
-async fn plan<S, B>(method: Method, state: WebState, pairs: Vec<(String, String)>, stream: S) -> Response
-where
-    S: Stream<Item = Result<B, warp::Error>>,
-    B: Buf,
-{
-    if method != Method::POST {
-        return reply::method_not_allowed("POST");
-    }
-    let explain = match explain(&pairs) {
-        Ok(explain) => explain,
-        Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
-    };
-    let body = match body::read(&state, stream).await {
-        Ok(body) => body,
-        Err(error) => return error.answer(&state),
-    };
-    let now = state.now();
-    match payload::parse(&body.bytes, now) {
-        Ok(delivery) => {
-            let loaded = state.loaded();
-            let rehearsal = Stage { rules: &loaded.rules, policy: &loaded.policy, past: None, explain, now };
-            match plan_delivery(rehearsal, &delivery) {
-                Ok(report) => reply::json(StatusCode::OK, &report),
-                Err(error) => store_failed(&error),
-            }
-        }
-        Err(error) => reply::problem(StatusCode::BAD_REQUEST, &error.to_string()),
-    }
-}
-
-/// Whether each matcher is to say for itself whether it holds.
-fn explain(pairs: &[(String, String)]) -> Result<bool, String> {
-    match pairs {
-        [] => Ok(false),
-        [(name, value)] if name == "explain" => {
-            value.parse().map_err(|_| format!("explain is true or false, not {value:?}"))
-        }
-        [(name, _)] if name != "explain" => Err(format!("unknown parameter {name:?}; there is explain")),
-        _ => Err("there is one parameter, explain, to be given once".to_owned()),
-    }
 }
 
 pub(super) fn store_failed(error: &StoreError) -> Response {

@@ -4,6 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, pin_mut};
 use http::StatusCode;
 use tokio::sync::SemaphorePermit;
+use tokio::task::JoinError;
 use warp::reply::Response;
 
 use super::{WebState, layers, reply};
@@ -12,12 +13,35 @@ use super::{WebState, layers, reply};
 const SMALL: usize = 256 * 1024;
 /// Larger bodies wait for one of these, so that they cannot fill the memory together.
 pub const LARGE_BODIES: usize = 8;
+/// Bodies from this size on are read on a thread of their own, so that other requests need not wait for them.
+const READ_ASIDE: usize = 512 * 1024;
 
 /// A body, and the permission to hold it when it is large.
 pub struct Body<'a> {
     /// The bytes.
     pub bytes: Bytes,
     _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Body<'_> {
+    /// What `work` makes of the bytes, on a thread of its own when they are many; `None` as for [`aside`].
+    pub async fn read_by<T: Send + 'static>(self, work: impl FnOnce(&[u8]) -> T + Send + 'static) -> Option<T> {
+        if self.bytes.len() < READ_ASIDE {
+            return Some(work(&self.bytes));
+        }
+        let bytes = self.bytes.clone();
+        aside(move || work(&bytes)).await
+    }
+}
+
+/// Does long work on a thread of its own, so that other requests need not wait for it; `None` when the runtime is being
+/// shut down and took the thread away.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => Some(done),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => None,
+    }
 }
 
 /// The body was not read.

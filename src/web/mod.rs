@@ -16,6 +16,7 @@ mod linger;
 mod orders;
 mod page;
 pub mod payload;
+mod plan;
 pub mod push;
 pub mod reload;
 mod reply;
@@ -108,9 +109,11 @@ struct Inner {
     /// Whether anybody on the network may deliver alerts without showing who they are.
     exposed: AtomicBool,
     large_bodies: Semaphore,
+    rehearsals: Arc<Semaphore>,
     pushed: push::Pushed,
     store_errors: Throttled,
     bad_payloads: Throttled,
+    truncated: Throttled,
 }
 
 impl WebState {
@@ -127,9 +130,11 @@ impl WebState {
             ready: AtomicBool::new(false),
             exposed: AtomicBool::new(false),
             large_bodies: Semaphore::new(body::LARGE_BODIES),
+            rehearsals: Arc::new(Semaphore::new(plan::AT_ONCE)),
             pushed: push::Pushed::default(),
             store_errors: Throttled::default(),
             bad_payloads: Throttled::default(),
+            truncated: Throttled::default(),
         }))
     }
 
@@ -216,6 +221,8 @@ fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Infall
         .or(hooks::routes(state))
         .unify()
         .or(api::routes(state))
+        .unify()
+        .or(plan::routes(state))
         .unify()
         .or(report::routes(state))
         .unify()

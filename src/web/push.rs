@@ -5,7 +5,7 @@
 //! pushed it may be the one that died. What is waited for is kept in memory; after a restart the next push is waited for.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Buf;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
-use super::webhook::{Refusal, Throttled, take};
-use super::{WebState, body, reply, with};
+use super::webhook::{Refusal, Seen, Throttled, commit, sort};
+use super::{Loaded, WebState, body, reply, with};
 use crate::domain::Timestamp;
 use crate::domain::alert::{Alert, AlertStatus, BY_TIMEOUT, Delivery, Fingerprint, Labels};
 
@@ -67,37 +67,70 @@ where
     if method != Method::POST {
         return reply::method_not_allowed("POST");
     }
+    if !state.is_ready() {
+        return Refusal::NotReady.answer(&state);
+    }
     let body = match body::read(&state, stream).await {
         Ok(body) => body,
         Err(error) => return Refusal::Body(error).answer(&state),
     };
-    let items: Vec<Value> = match serde_json::from_slice(&body.bytes) {
-        Ok(items) => items,
-        Err(error) => {
+    let (now, loaded) = (state.now(), state.loaded());
+    let look = {
+        let (state, loaded) = (state.clone(), Arc::clone(&loaded));
+        move |bytes: &[u8]| look(bytes, &loaded, &state, now)
+    };
+    let push = match body.read_by(look).await {
+        Some(Ok(push)) => push,
+        Some(Err(error)) => {
             let detail = format!("not a push of alerts: {error}; expected an array of alerts");
             return reply::problem(StatusCode::BAD_REQUEST, &detail);
         }
+        None => return Refusal::NotReady.answer(&state),
     };
-    drop(body);
-    let now = state.now();
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    if let Err(refusal) = commit(&state, &loaded, push.seen, now).await {
+        return refusal.answer(&state);
+    }
+    // Only after the commit: an end that is waited for belongs to an alert that was taken.
+    state.0.pushed.track(push.endings, now);
+    let Some(named) = named(push.bad) else { return reply::text(StatusCode::OK, "application/json", "") };
+    reply::problem(StatusCode::BAD_REQUEST, &format!("the other alerts were taken, but not {named}"))
+}
+
+/// A push that was read.
+struct Push {
+    seen: Seen,
+    /// Those of its alerts whose end may be waited for.
+    endings: Vec<Ending>,
+    /// What is wrong with each of the others.
+    bad: Vec<String>,
+}
+
+fn look(bytes: &[u8], loaded: &Loaded, state: &WebState, now: Timestamp) -> serde_json::Result<Push> {
+    let items: Vec<Value> = serde_json::from_slice(bytes)?;
+    let (mut endings, mut bad) = (Vec::new(), Vec::new());
     for (index, item) in items.into_iter().enumerate() {
         match read(item, now) {
-            Ok(alert) => good.push(alert),
+            Ok(alert) => endings.push(alert),
             Err(error) => bad.push(format!("alerts[{index}]: {error}")),
         }
     }
-    if let Err(refusal) = accept(&state, good, now).await {
-        return refusal.answer(&state);
-    }
-    if bad.is_empty() {
-        return reply::text(StatusCode::OK, "application/json", "");
-    }
+    state.0.pushed.keep_starts(&mut endings);
+    let seen = sort(delivery(endings.iter().map(|(alert, _)| alert.clone()).collect()), loaded, state);
+    // What no rule wants need not be remembered.
+    endings.retain(|(alert, fires_until)| fires_until.is_none() || loaded.rules.matching(alert).next().is_some());
+    Ok(Push { seen, endings, bad })
+}
+
+const fn delivery(alerts: Vec<Alert>) -> Delivery {
+    Delivery { external_url: String::new(), truncated_alerts: 0, alerts }
+}
+
+/// The first of what is wrong, in one sentence; `None` when nothing is.
+fn named(mut bad: Vec<String>) -> Option<String> {
     let left_out = bad.len().saturating_sub(MAX_NAMED);
     bad.truncate(MAX_NAMED);
     let more = if left_out > 0 { format!(" and {left_out} more") } else { String::new() };
-    let detail = format!("the other alerts were taken, but not {}{more}", bad.join("; "));
-    reply::problem(StatusCode::BAD_REQUEST, &detail)
+    (!bad.is_empty()).then(|| format!("{}{more}", bad.join("; ")))
 }
 
 fn read(item: Value, now: Timestamp) -> Result<Ending, String> {
@@ -133,23 +166,6 @@ fn whole_millis(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-async fn accept(state: &WebState, mut pushed: Vec<Ending>, now: Timestamp) -> Result<(), Refusal> {
-    state.0.pushed.keep_starts(&mut pushed);
-    let alerts = pushed.iter().map(|(alert, _)| alert.clone()).collect();
-    deliver(state, alerts, now).await?;
-    // Only after the commit: an end that is waited for belongs to an alert that was taken.
-    state.0.pushed.track(state, pushed, now);
-    Ok(())
-}
-
-async fn deliver(state: &WebState, alerts: Vec<Alert>, now: Timestamp) -> Result<(), Refusal> {
-    if !state.is_ready() {
-        return Err(Refusal::NotReady);
-    }
-    let delivery = Delivery { external_url: String::new(), truncated_alerts: 0, alerts };
-    take(state, delivery, now).await.map(drop)
-}
-
 impl Pushed {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Fingerprint, (Alert, Timestamp)>> {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,18 +181,13 @@ impl Pushed {
         }
     }
 
-    fn track(&self, state: &WebState, pushed: Vec<Ending>, now: Timestamp) {
-        let rules = &state.loaded().rules;
+    fn track(&self, pushed: Vec<Ending>, now: Timestamp) {
         let mut known = self.lock();
         for (alert, fires_until) in pushed {
             let Some(until) = fires_until else {
                 known.remove(&alert.fingerprint);
                 continue;
             };
-            // What no rule wants need not be remembered.
-            if rules.matching(&alert).next().is_none() {
-                continue;
-            }
             if known.len() >= MAX_TRACKED && !known.contains_key(&alert.fingerprint) {
                 self.full.tell(now, |left_out| {
                     tracing::warn!(left_out, "too many pushed alerts; the end of further ones must be told");
@@ -213,8 +224,7 @@ pub async fn watch(state: WebState, stop: CancellationToken) {
         if lapsed.is_empty() {
             continue;
         }
-        let resolved = lapsed.iter().map(|(alert, until)| by_timeout(alert.clone(), *until)).collect();
-        match deliver(&state, resolved, now).await {
+        match resolve(&state, lapsed.clone(), now).await {
             Ok(()) => tracing::warn!(
                 alerts = lapsed.len(),
                 "pushed alerts were not pushed again in time and count as resolved; does Prometheus still run?"
@@ -222,6 +232,22 @@ pub async fn watch(state: WebState, stop: CancellationToken) {
             Err(_refused) => state.0.pushed.put_back(lapsed),
         }
     }
+}
+
+async fn resolve(state: &WebState, lapsed: Vec<(Alert, Timestamp)>, now: Timestamp) -> Result<(), Refusal> {
+    if !state.is_ready() {
+        return Err(Refusal::NotReady);
+    }
+    let loaded = state.loaded();
+    let look = {
+        let (state, loaded) = (state.clone(), Arc::clone(&loaded));
+        move || {
+            let resolved = lapsed.into_iter().map(|(alert, until)| by_timeout(alert, until)).collect();
+            sort(delivery(resolved), &loaded, &state)
+        }
+    };
+    let seen = body::aside(look).await.ok_or(Refusal::NotReady)?;
+    commit(state, &loaded, seen, now).await.map(drop)
 }
 
 fn by_timeout(mut alert: Alert, until: Timestamp) -> Alert {

@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures_util::Stream;
 use http::{Method, StatusCode};
 use serde::Serialize;
-use tokio::task::JoinError;
 use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
@@ -21,9 +20,6 @@ use crate::domain::rule::HealRequest;
 use crate::ids::Ids;
 use crate::store::{Decision, Sighting, StoreError};
 use crate::telemetry::{self, Metrics, Rejection};
-
-/// Bodies from this size on are parsed on a thread of their own, so that other requests need not wait for them.
-const PARSED_ASIDE: usize = 512 * 1024;
 
 pub fn routes(state: &WebState) -> impl Filter<Extract = (Response,), Error = Passed> + Clone + use<> {
     warp::path!("alerts").and(with(state)).and(warp::method()).and(warp::body::stream()).then(receive)
@@ -71,31 +67,19 @@ where
     let body = body::read(state, stream).await.map_err(Refusal::Body)?;
     let now = state.now();
     let loaded = state.loaded();
-    let bytes = body.bytes.clone();
-    let seen = if bytes.len() < PARSED_ASIDE {
-        look(&bytes, &loaded, state, now)
-    } else {
+    let look = {
         let (state, loaded) = (state.clone(), Arc::clone(&loaded));
-        let aside = tokio::task::spawn_blocking(move || look(&bytes, &loaded, &state, now));
-        match aside.await.map_err(JoinError::try_into_panic) {
-            Ok(seen) => seen,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // The runtime is being shut down and took the thread away.
-            Err(Err(_cancelled)) => return Err(Refusal::NotReady),
-        }
+        move |bytes: &[u8]| Ok(sort(payload::parse(bytes, now)?, &loaded, &state))
     };
-    drop(body);
-    commit(state, &loaded, seen.map_err(Refusal::Payload)?, now).await
-}
-
-/// Takes a delivery that was read elsewhere, as [`accept`] takes one of its own.
-pub async fn take(state: &WebState, delivery: Delivery, now: Timestamp) -> Result<Accepted, Refusal> {
-    let loaded = state.loaded();
-    let seen = sort(delivery, &loaded, state);
+    let seen = body.read_by(look).await.ok_or(Refusal::NotReady)?.map_err(Refusal::Payload)?;
     commit(state, &loaded, seen, now).await
 }
 
-async fn commit(state: &WebState, loaded: &Loaded, seen: Seen, now: Timestamp) -> Result<Accepted, Refusal> {
+/// Commits what a delivery asks for.
+///
+/// # Errors
+/// The store did not take it; nothing of it was committed.
+pub async fn commit(state: &WebState, loaded: &Loaded, seen: Seen, now: Timestamp) -> Result<Accepted, Refusal> {
     let metrics = &state.parts().metrics;
     if !seen.sightings.is_empty() {
         let policy = Arc::clone(&loaded.policy);
@@ -110,26 +94,36 @@ async fn commit(state: &WebState, loaded: &Loaded, seen: Seen, now: Timestamp) -
     }
     metrics.alerts_received(AlertStatus::Firing, seen.firing);
     metrics.alerts_received(AlertStatus::Resolved, seen.resolved);
+    if seen.truncated > 0 {
+        metrics.alerts_truncated(seen.truncated);
+        state.0.truncated.tell(now, |left_out| {
+            tracing::warn!(
+                truncated = seen.truncated,
+                left_out,
+                "Alertmanager left alerts out of a delivery, and nothing heals those: set max_alerts of its webhook_config to 0"
+            );
+        });
+    }
     Ok(seen.answer)
 }
 
 /// A parsed delivery with what its alerts ask for.
-struct Seen {
+pub struct Seen {
     /// What the store must hear of.
     sightings: Vec<Sighting>,
     firing: u64,
     resolved: u64,
+    /// Alerts that the sender left out.
+    truncated: u64,
     answer: Accepted,
 }
 
-fn look(bytes: &Bytes, loaded: &Loaded, state: &WebState, now: Timestamp) -> Result<Seen, PayloadError> {
-    Ok(sort(payload::parse(bytes, now)?, loaded, state))
-}
-
-fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
+/// Finds out what every alert of a delivery asks for. With many alerts and rules this takes long.
+pub fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
     let external_url: Arc<str> = delivery.external_url.into();
     let answer = Accepted { accepted: delivery.alerts.len(), matched: 0 };
-    let mut seen = Seen { sightings: Vec::new(), firing: 0, resolved: 0, answer };
+    let truncated = delivery.truncated_alerts;
+    let mut seen = Seen { sightings: Vec::new(), firing: 0, resolved: 0, truncated, answer };
     for alert in delivery.alerts {
         match alert.status {
             AlertStatus::Firing => seen.firing += 1,

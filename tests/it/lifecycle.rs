@@ -1,12 +1,13 @@
 //! Starting, stopping, and what a person reads when neither works.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::daemon::{Home, alert, delivery, eventually};
+use crate::support::daemon::{Home, address_in, alert, delivery, eventually};
 use crate::support::engine::{BadEngine, Engine, Recipe, unique};
 use crate::support::office::Office;
 use crate::support::prometheus::free_port;
@@ -217,6 +218,45 @@ fn is_logfmt(line: &str) -> bool {
 }
 
 #[test]
+fn a_log_that_nobody_takes_ends_nothing() {
+    let home = Home::new("", RULES).flag("--log-level=debug");
+    home.write("log", "");
+    let (log, errors) = std::io::pipe().unwrap();
+    let child = home.command(&["serve"]).stderr(errors).spawn().unwrap();
+    let mut log = BufReader::new(log);
+    let mut lines = String::new();
+    while address_in(&lines).is_none() {
+        assert_ne!(log.read_line(&mut lines).unwrap(), 0, "{lines}");
+    }
+    let daemon = home.adopt(child, address_in(&lines).unwrap(), "log");
+    drop(log);
+    eventually("it is ready", || daemon.status("/-/ready") == Some(200));
+    assert_eq!(daemon.post(delivery(&[down("nowhere", "a")])), Some(202));
+    eventually("its heal has ended", || daemon.heals().iter().any(|heal| heal["endedAt"].is_string()));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_closed_pipe_ends_every_verb_quietly() {
+    let home = Home::new("limits: {concurent: 3}\n", RULES);
+    home.write("payload.json", &delivery(&[down("local", "a")]));
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    let run = |verb: &[&str], out: Stdio, errors: Stdio| {
+        let output = home.command(verb).stdout(out).stderr(errors).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for verb in [&["check"][..], &["schema"], &["man"], &["completions", "bash"]] {
+        assert_eq!(run(verb, closed(), Stdio::piped()), (Some(1), String::new()), "{verb:?}");
+        assert_eq!(run(verb, closed(), closed()).0, Some(1), "{verb:?}");
+    }
+    for verb in [&["serve"][..], &["plan", "payload.json"]] {
+        assert_eq!(run(verb, Stdio::piped(), closed()).0, Some(2), "{verb:?}");
+    }
+    home.write("autoheal.yml", "");
+    assert_eq!(run(&["plan", "payload.json"], closed(), Stdio::piped()), (Some(1), String::new()));
+}
+
+#[test]
 fn the_health_check_asks_the_daemon_that_the_same_flags_start() {
     let home = Home::new("", RULES);
     let daemon = home.start();
@@ -230,7 +270,12 @@ fn the_health_check_asks_the_daemon_that_the_same_flags_start() {
     };
     assert_eq!(check(&daemon.address.to_string()), (Some(0), String::new()));
     assert_eq!(check(&format!("0.0.0.0:{}", daemon.address.port())), (Some(0), String::new()));
-    assert_eq!(check("nowhere").0, Some(2));
+    for spelling in [":", "localhost:"] {
+        assert_eq!(check(&format!("{spelling}{}", daemon.address.port())), (Some(0), String::new()), "{spelling}");
+    }
+    let (code, said) = check("nowhere");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("127.0.0.1:9099, [::1]:9099 or :9099"), "{said}");
     let address = daemon.address.to_string();
     daemon.kill();
     let (code, said) = check(&address);

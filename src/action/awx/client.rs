@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::fault::{Fault, Kind};
 use super::settings::{AwxAuth, AwxServer, AwxServerError, AwxTimes};
@@ -75,7 +76,6 @@ impl Client {
         }
         let http = builder.build().map_err(|error| tls(error.into()))?;
         let place = format!("{} ({})", server.name, server.root);
-        metrics.set_service(&service(&server.name), None, clock.now());
         Ok(Self { server: server.clone(), place, http, circuit: Circuit::default(), clock, metrics })
     }
 
@@ -130,7 +130,7 @@ impl Client {
         until: Timestamp,
     ) -> Result<Vec<u8>, Fault> {
         let fault = |kind| self.fault(doing, kind);
-        let _turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let _turn = self.circuit.enter(Instant::now).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let limit = self.times().request.min(elapsed(self.now(), until));
         let mut url = self.server.root.join(path);
         url.query_pairs_mut().extend_pairs(query);
@@ -187,7 +187,7 @@ impl Client {
         until: Timestamp,
     ) -> Result<Answer, Fault> {
         let fault = |kind| self.fault(doing, kind);
-        let turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let turn = self.circuit.enter(Instant::now).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let sending = async {
             let limit = limit.min(elapsed(self.now(), until));
             if limit.is_zero() {
@@ -206,11 +206,11 @@ impl Client {
         let now = self.now();
         let change = match fault {
             Some(fault @ Fault { kind: Kind::Status { status: 429 | 503, retry_after: Some(pause), .. }, .. }) => {
-                self.circuit.wait(&fault.to_string(), *pause, now)
+                self.circuit.wait(&fault.to_string(), *pause, Instant::now())
             }
             Some(fault) if fault.is_outage() => {
                 let hung = matches!(fault.kind, Kind::Hung(_));
-                self.circuit.failed(&fault.to_string(), hung, now)
+                self.circuit.failed(&fault.to_string(), hung, Instant::now())
             }
             Some(Fault { kind: Kind::NoTime | Kind::LeftAlone(_), .. }) => None,
             _ => self.circuit.answered(),
@@ -226,6 +226,7 @@ impl Client {
                 tracing::info!(server = %name, "AWX answers again");
                 self.metrics.set_service(&service(name), None, now);
             }
+            (Some(Change::Met), _) => self.metrics.set_service(&service(name), None, now),
             _ => {}
         }
     }
@@ -255,7 +256,7 @@ impl Client {
 }
 
 /// A server's name in metrics and in the status.
-fn service(name: &str) -> String {
+pub(in crate::action) fn service(name: &str) -> String {
     format!("awx/{name}")
 }
 

@@ -34,6 +34,7 @@ pub use bootstrap::{
 pub use settings::{ApiRoot, AwxAuth, AwxServer, AwxServerError, AwxTimes, AwxTls};
 
 use self::client::Client;
+pub(super) use self::client::service;
 use self::follow::Following;
 use self::handle::Handle;
 use self::launch::Launching;

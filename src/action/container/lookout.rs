@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::connect::Skew;
 use super::engine::View;
 use super::handle::{Entry, Handle};
@@ -112,9 +114,9 @@ impl ContainerLookout {
         }
         let Some((deed, restart)) = assignment.action.containers() else { return Err(not_containers()) };
         let view = self.view(&restart.host)?;
-        let turn = self.outages.turn(&restart.host, self.clock.now())?;
+        let turn = self.outages.turn(&restart.host, Instant::now())?;
         let selected = self.select(view, restart, assignment.deadline).await;
-        turn.ended(&selected, self.clock.now());
+        turn.ended(&selected, Instant::now());
         let (selected, dependents) = selected?;
         weigh(view, deed, restart, &selected, &dependents, assignment.symptom_since)
     }
@@ -127,9 +129,9 @@ impl ContainerLookout {
     ) -> Result<(&View, Vec<Seen>), ActionOutcome> {
         let host = &exec.containers.host;
         let view = self.view(host)?;
-        let turn = self.outages.turn(host, self.clock.now())?;
+        let turn = self.outages.turn(host, Instant::now())?;
         let selected = select::select(view, &exec.containers, assignment.deadline).await;
-        turn.ended(&selected, self.clock.now());
+        turn.ended(&selected, Instant::now());
         let selected = selected?;
         exec::all_run(view, &selected)?;
         exec::none_runs_it(view, exec, &selected, assignment.deadline).await?;

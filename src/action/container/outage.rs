@@ -1,21 +1,23 @@
 //! Hosts that could not be reached a moment ago: one look at a time finds out whether they are back, the others are told
 //! at once. Otherwise a dead host with many alerts would fill the limit on concurrent actions with waiting, and other
-//! hosts' heals would wait with it.
+//! hosts' heals would wait with it. Time is what has passed here, not what the clock says: a clock put back would leave a host
+//! alone until it has caught up.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::decide::ActionOutcome;
 use crate::domain::duration;
-use crate::domain::{Timestamp, elapsed};
 
 /// How long after a failure further looks are told of it instead of trying themselves.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 /// What is known of one host that could not be reached.
 struct Outage {
-    since: Timestamp,
+    since: Instant,
     error: String,
     is_probed: bool,
 }
@@ -35,9 +37,9 @@ impl Outages {
     ///
     /// # Errors
     /// The host could not be reached a moment ago, or somebody is finding out right now.
-    pub(super) fn turn<'a>(&'a self, host: &'a str, now: Timestamp) -> Result<Turn<'a>, ActionOutcome> {
+    pub(super) fn turn<'a>(&'a self, host: &'a str, now: Instant) -> Result<Turn<'a>, ActionOutcome> {
         if let Some(outage) = self.lock().get_mut(host) {
-            let ago = elapsed(outage.since, now);
+            let ago = now.saturating_duration_since(outage.since);
             if outage.is_probed || ago < LEFT_ALONE {
                 let ago = duration::format(Duration::from_secs(ago.as_secs()));
                 return Err(ActionOutcome::Unreachable {
@@ -59,7 +61,7 @@ impl Outages {
 
 impl Turn<'_> {
     /// Learns from how asking the host ended.
-    pub(super) fn ended<T>(self, result: &Result<T, ActionOutcome>, now: Timestamp) {
+    pub(super) fn ended<T>(self, result: &Result<T, ActionOutcome>, now: Instant) {
         let mut outages = self.outages.lock();
         if let Err(ActionOutcome::Unreachable { error }) = result {
             outages.insert(self.host.to_owned(), Outage { since: now, error: error.clone(), is_probed: false });
@@ -81,10 +83,6 @@ impl Drop for Turn<'_> {
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
     fn gone() -> Result<(), ActionOutcome> {
         Err(ActionOutcome::Unreachable { error: "docker host web-1 does not answer".into() })
     }
@@ -92,6 +90,8 @@ mod tests {
     #[test]
     fn after_a_failure_one_look_at_a_time_finds_out_whether_the_host_is_back() {
         let outages = Outages::default();
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
         outages.turn("web-1", at(0)).ok().unwrap().ended(&gone(), at(10));
         assert!(outages.turn("web-2", at(11)).is_ok(), "other hosts are not concerned");
         let Err(ActionOutcome::Unreachable { error }) = outages.turn("web-1", at(13)) else { panic!("too soon") };

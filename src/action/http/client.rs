@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::fault::{Fault, Kind};
 use super::settings::{HttpAuth, HttpServer, HttpServerError, HttpTimes};
@@ -144,9 +145,6 @@ impl Client {
             builder = builder.proxy(proxy.map_err(|_| HttpServerError::Proxy { server: name() })?);
         }
         let http = builder.build().map_err(|error| tls(error.into()))?;
-        if is_configured {
-            metrics.set_service(&service(&server.name), None, clock.now());
-        }
         Ok(Self {
             name: name(),
             base: server.address.as_str().trim_end_matches('/').to_owned(),
@@ -196,7 +194,7 @@ impl Client {
 
     async fn send_once(&self, sending: &Sending, until: Timestamp) -> Result<Answer, Fault> {
         let fault = |kind| Fault { place: self.place(), doing: sending.doing.clone(), kind };
-        let turn = self.circuit.enter(|| self.now()).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
+        let turn = self.circuit.enter(Instant::now).await.map_err(|said| fault(Kind::LeftAlone(said)))?;
         let asked = async {
             let limit = self.times.request.min(elapsed(self.now(), until));
             if limit.is_zero() {
@@ -254,7 +252,7 @@ impl Client {
         let (change, error) = match result {
             Err(fault) if fault.is_outage() => {
                 let (error, hung) = (fault.to_string(), matches!(fault.kind, Kind::Hung(_)));
-                (self.circuit.failed(&error, hung, now), error)
+                (self.circuit.failed(&error, hung, Instant::now()), error)
             }
             // One that is never sent says nothing of the server.
             Err(_) => return,
@@ -273,6 +271,7 @@ impl Client {
                 tracing::info!(%server, "this HTTP server answers again");
                 self.metrics.set_service(&service(server), None, now);
             }
+            Some(Change::Met) => self.metrics.set_service(&service(server), None, now),
             None => {}
         }
     }
@@ -293,7 +292,7 @@ impl Client {
 }
 
 /// A server's name in metrics and in the status.
-fn service(name: &str) -> String {
+pub(in crate::action) fn service(name: &str) -> String {
     format!("http/{name}")
 }
 

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 pub use job::JobAction;
 pub use settings::{HttpAuth, HttpServer, HttpServerError, HttpTimes};
 
+pub(super) use self::client::service;
 use self::client::{Client, Sending, said};
 use self::request::Requesting;
 use super::{Action, Assignment, Look, Progress, Resumption};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, elapsed};
 use crate::notify::Pace;
 use crate::store::{DeliveryResult, Outgoing};
 
@@ -70,6 +70,8 @@ pub struct Lane {
     /// When everything sent so far would have been sent had it been spread evenly; how far that is ahead of the clock
     /// says how much of the burst is used.
     spread_until: Option<Timestamp>,
+    /// When it was last looked at.
+    looked_at: Option<Timestamp>,
 }
 
 impl Lane {
@@ -91,6 +93,7 @@ impl Lane {
     /// message that fails again and again does not stand in the way of the others. When many begin a story of their own
     /// at once they go as one, because nobody reads fifty messages.
     pub fn next(&mut self, now: Timestamp) -> Option<Next> {
+        self.follow_clock(now);
         if !self.busy.is_empty() || self.free_at().is_some_and(|at| at > now) {
             return None;
         }
@@ -155,6 +158,14 @@ impl Lane {
     pub fn abandon(&mut self) {
         for id in self.busy.drain(..) {
             self.known.remove(&id);
+        }
+    }
+
+    /// Takes the lane's times along when the clock was put back: it would rest until the clock has caught up.
+    fn follow_clock(&mut self, now: Timestamp) {
+        let back = self.looked_at.replace(now).map_or(Duration::ZERO, |before| elapsed(now, before));
+        for until in [&mut self.gather_until, &mut self.paused_until, &mut self.spread_until].into_iter().flatten() {
+            *until -= back;
         }
     }
 

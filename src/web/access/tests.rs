@@ -126,6 +126,38 @@ fn whoever_had_to_show_a_certificate_may_write_from_afar() {
 }
 
 #[test]
+fn without_authentication_a_page_may_write_only_under_a_name_that_is_ours() {
+    let open = Access::new(&[]).with_external_url(Some("https://Heal.example:8443/autoheal"));
+    let tokens = Access::new(&[token("first", &[Scope::Admin])]);
+    let table = [
+        ("evil.example:9099", 403),
+        ("localhost.evil.example:9099", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("", 403),
+        ("localhost:9099", 200),
+        ("autoheal.localhost", 200),
+        ("127.0.0.1:9099", 200),
+        ("127.8.0.1", 200),
+        ("[::1]:9099", 200),
+        ("192.168.1.5:9099", 200),
+        ("heal.example", 200),
+        ("heal.example:8443", 200),
+    ];
+    for (host, expected) in table {
+        let pause = (Method::POST, "/api/v1/pause");
+        let origin = format!("http://{host}");
+        for browser in [(ORIGIN, origin.as_str()), (http::HeaderName::from_static(SEC_FETCH_SITE), "same-origin")] {
+            let headers = [(HOST, host), browser];
+            assert_eq!(status(&open, &pause, &headers, "127.0.0.1"), expected, "{headers:?}");
+        }
+        assert_eq!(status(&open, &pause, &[(HOST, host)], "127.0.0.1"), 200, "{host}: no browser sent it");
+        assert_eq!(status(&open, &(Method::GET, "/"), &[(HOST, host), (ORIGIN, &origin)], "127.0.0.1"), 200, "{host}");
+        let known = [(HOST, host), (ORIGIN, origin.as_str()), (AUTHORIZATION, "Bearer first")];
+        assert_eq!(status(&tokens, &pause, &known, "127.0.0.1"), 200, "{host}: a token says who it is");
+    }
+}
+
+#[test]
 fn a_foreign_page_may_not_write_not_even_to_alerts() {
     let access = Access::new(&[]);
     let table =

@@ -7,7 +7,7 @@ use warp::reply::Response;
 
 use super::html::{Page, Text};
 use crate::domain::alert::Alert;
-use crate::domain::heal::{Heal, HealStep, Outcome, Phase};
+use crate::domain::heal::{Heal, HealStep, Phase};
 use crate::domain::outlook::outlook;
 use crate::token::{Caller, Scope};
 
@@ -104,7 +104,7 @@ fn buttons(html: &mut String, heal: &Heal, caller: &Caller) {
                  <button class=\"stop\">Cancel this heal</button></form>"
             );
         }
-        Some(Outcome::Exhausted) => {
+        Some(outcome) if outcome.needs_human() => {
             let _ =
                 write!(html, "<form method=\"post\" action=\"{id}/reset\"><button>Reset the ladder</button></form>");
         }

@@ -1,6 +1,7 @@
 //! `httpRequest` and `httpJob`: what crosses the wire, and what becomes of a heal whatever comes back.
 
 mod job;
+mod outage;
 mod request;
 
 use std::time::Duration;

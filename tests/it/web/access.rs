@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use autoheal::web::server::Limits;
+use autoheal::web::access::Access;
+use autoheal::web::server::{Limits, Protocol};
 
 use super::{Door, matching};
 use crate::support::http::{call, get, post};
@@ -46,10 +47,22 @@ async fn listening_to_the_network_without_a_token_is_shown() {
 
 #[tokio::test]
 async fn a_page_of_another_site_cannot_deliver_alerts() {
-    let door = Door::open().await;
+    let access = Access::new(&[]).with_external_url(Some("http://autoheal.test"));
+    let (limits, drain) = (Limits::default(), Duration::from_secs(5));
+    let door = Door::speaking(Protocol::default(), access, [127, 0, 0, 1], limits, drain).await;
     let foreign = call(door.address, "POST", "/alerts", &[("Origin", "https://evil.example")], matching()).await;
     assert_eq!(foreign.status, 403);
     assert!(door.store.ingested().is_empty());
     let own = call(door.address, "POST", "/alerts", &[("Origin", "http://autoheal.test")], matching()).await;
     assert_eq!(own.status, 202);
+}
+
+#[tokio::test]
+async fn a_name_that_anybody_can_lead_here_says_what_is_missing() {
+    let door = Door::open().await;
+    let rebound = [("Origin", "http://autoheal.test"), ("Sec-Fetch-Site", "same-origin")];
+    let refused = call(door.address, "POST", "/api/v1/pause", &rebound, "{}").await;
+    assert_eq!(refused.status, 403);
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("set that to the address people use, or set web.tokens"), "{detail}");
 }

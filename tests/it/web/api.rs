@@ -1,5 +1,7 @@
 //! `/api/v1`: shapes and refusals.
 
+use std::time::{Duration, Instant};
+
 use autoheal::domain::Timestamp;
 use autoheal::domain::action::{Action, ContainerSelector, RestartContainer, Target};
 use autoheal::domain::alert::{Alert, AlertStatus, Fingerprint, Labels};
@@ -136,6 +138,26 @@ async fn one_heal_adds_its_ladder_and_its_story() {
 }
 
 #[tokio::test]
+async fn every_heal_that_gave_up_offers_to_forget_that() {
+    let door = Door::open().await;
+    let ended = |number, outcome| heal(number, Phase::Ended { outcome, at: at(60) });
+    let outcomes = [
+        Outcome::Healed,
+        Outcome::Cancelled,
+        Outcome::Shadowed,
+        Outcome::Exhausted,
+        Outcome::Expired,
+        Outcome::Suppressed,
+    ];
+    door.store.hold((1..).zip(outcomes).map(|(number, outcome)| ended(number, outcome)).collect());
+    for (number, outcome) in (1..).zip(outcomes) {
+        let page = get(door.address, &format!("/heals/{}", Uuid::from_u128(number))).await.body;
+        let reset = format!("{}/reset", Uuid::from_u128(number));
+        assert_eq!(page.contains(&reset), outcome.needs_human(), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_read_page_by_page_newest_first() {
     let door = Door::open().await;
     door.store.hold((1..=5).map(pending).collect());
@@ -219,6 +241,49 @@ async fn a_plan_says_what_every_rule_would_do_and_commits_nothing() {
     assert_eq!((&alert["rules"][1]["verdict"], &alert["rules"][1]["target"]), (&json!("no-match"), &json!(null)));
     assert_eq!(post(door.address, "/api/v1/plan", "[]").await.status, 400);
     assert!(door.store.ingested().is_empty());
+}
+
+/// As short as alerts can be.
+fn delivery_of(alerts: usize) -> String {
+    let alerts = vec![r#"{"status":"firing","labels":{"a":"b"}}"#; alerts];
+    format!(r#"{{"alerts":[{}]}}"#, alerts.join(","))
+}
+
+#[tokio::test]
+async fn a_plan_that_would_fill_the_memory_is_refused_with_what_to_do() {
+    let door = Door::open().await;
+    let plan = post(door.address, "/api/v1/plan", delivery_of(25_001)).await;
+    assert_eq!((plan.status, plan.header("content-type")), (413, Some("application/problem+json")));
+    let detail = plan.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("25001 alerts are too many to rehearse at once with 2 rules"), "{detail}");
+    assert!(
+        detail.ends_with("send at most 25000 alerts at a time, or give the payload to `autoheal plan`"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
+async fn long_work_on_one_request_lets_the_others_pass() {
+    let door = Door::open().await;
+    let pushed = format!("[{}]", vec![r#"{"labels":{"a":"b"}}"#; 45_000].join(","));
+    for (path, body) in [("/api/v1/plan", delivery_of(20_000)), ("/api/v2/alerts", pushed)] {
+        let begun = Instant::now();
+        let work = post(door.address, path, body);
+        tokio::pin!(work);
+        // This runtime has one thread, so that whatever keeps it busy keeps us from looking.
+        let (mut looked, mut longest) = (begun, Duration::ZERO);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut work => break answer,
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+            longest = longest.max(looked.elapsed());
+            looked = Instant::now();
+        };
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let whole = begun.elapsed();
+        assert!(longest.max(looked.elapsed()) < whole / 2, "{path}: {longest:?} of {whole:?}");
+    }
 }
 
 #[tokio::test]

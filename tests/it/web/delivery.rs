@@ -65,6 +65,7 @@ async fn each_alert_of_a_group_is_taken_on_its_own_in_one_ingest() {
     let ids: std::collections::BTreeSet<_> = ingested[0].iter().flat_map(|s| s.requests.iter().map(|r| r.0)).collect();
     assert_eq!(ids.len(), 3, "every request has an identity of its own");
     assert_eq!(&*ingested[0][0].external_url, "http://am");
+    assert_eq!(door.metric("autoheal_alerts_truncated_total").await, 7);
 }
 
 #[tokio::test]

@@ -82,6 +82,20 @@ fn a_pause_the_other_side_asks_for_holds_for_the_whole_lane() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_makes_no_pause_longer() {
+    let (mut lane, hour) = (Lane::default(), 3600);
+    lane.push(outgoing(256, 1));
+    let next = lane.next(at(hour)).unwrap();
+    failed(&mut lane, &next, hour);
+    lane.push(outgoing(256, 1));
+    assert!(lane.next(at(hour + 1)).is_none());
+    // One second has passed, and by the clock an hour less.
+    assert!(lane.next(at(2)).is_none());
+    assert_eq!(lane.resumes_at(at(2)), Some(at(6)));
+    assert!(lane.next(at(6)).is_some());
+}
+
+#[test]
 fn a_message_that_fails_again_and_again_stands_in_nobodys_way() {
     let mut lane = Lane::default();
     lane.push(outgoing(1, 1));
