@@ -58,6 +58,9 @@ pub struct LoadOptions {
     pub environment: BTreeMap<String, String>,
     /// Where relative paths of the command line and of the defaults start.
     pub working_dir: PathBuf,
+    /// The default directory of rules when some were read from it before: at a reload it must still be there, because one
+    /// that is moved away for a moment must not leave a daemon without rules.
+    pub held_rules: Option<PathBuf>,
 }
 
 impl Config {
@@ -130,7 +133,10 @@ impl Loader<'_> {
             receiver.remind.get_or_insert(sections.remind);
         }
         let routes = self.load_routes(&sections);
-        let rules = self.load_rules(&sections, &default_receivers, &routes, incomplete);
+        let paths = self.rule_paths(&sections, incomplete);
+        let are_default = self.options.rule_files.is_none() && sections.rule_files.is_none();
+        let held_rules = (are_default && !paths.is_empty()).then(|| self.default_rules());
+        let rules = self.load_rules(&sections, paths, &default_receivers, &routes);
         if self.options.lint {
             lint::secrets(&documents, &Findings(self.problems));
         }
@@ -160,6 +166,7 @@ impl Loader<'_> {
             alertmanager: sections.alertmanager,
             prometheus: sections.prometheus,
             has_ancestors_rules: rules.has_ancestors_rules,
+            held_rules,
         })
     }
 
@@ -211,11 +218,10 @@ impl Loader<'_> {
     fn load_rules(
         &self,
         sections: &Sections<'_>,
+        paths: Vec<PathBuf>,
         default_receivers: &[String],
         routes: &Arc<Routes>,
-        incomplete: bool,
     ) -> AllRules {
-        let paths = self.rule_paths(sections, incomplete);
         let around = Surroundings {
             hosts: &sections.host_names,
             awx: &sections.awx,

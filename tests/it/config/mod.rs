@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 mod ancestor;
 mod awx;
+mod files;
 mod http;
 mod precautions;
 mod problems;
