@@ -13,22 +13,24 @@ use crate::domain::duration;
 use crate::secret::Secret;
 
 impl Reader<'_> {
-    /// A text as it is written; numbers and booleans count by their text. References to secrets are refused.
+    /// A text as it is written; numbers and booleans count by their text. References to secrets are refused; `$${` stands
+    /// for `${`.
     pub fn plain<'n>(&self, node: &'n Node) -> Option<&'n str> {
         let text = self.verbatim(node)?;
-        if let Some(at) = text.find("${") {
+        if let Some(reference) = reference::find(text) {
+            let help = format!(
+                "rules, names and numbers are logged and shown; secrets belong into receivers and connections; write ${0} for the text {0}",
+                &text[reference.clone()]
+            );
             self.error_with_help(
-                &self.within(node, at, 2),
+                &self.within(node, reference.start, reference.len()),
                 "a reference to a secret is not allowed here",
                 "taken as it stands, never replaced",
-                Some(
-                    "rules, names and numbers are logged and shown; secrets belong into receivers and connections"
-                        .into(),
-                ),
+                Some(help),
             );
             return None;
         }
-        Some(text)
+        Some(node.literal())
     }
 
     /// A text as it is written, where nothing is ever replaced and what looks like a reference may stand: labels of alerts.

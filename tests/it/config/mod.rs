@@ -18,6 +18,7 @@ mod http;
 mod precautions;
 mod problems;
 mod receivers;
+mod references;
 mod routes;
 mod texts;
 mod time_intervals;
