@@ -110,11 +110,7 @@ impl Loader<'_> {
             sections.add(&self.reader(file), file, root, &self.options.working_dir);
         }
         if incomplete {
-            sections.host_names.mark_incomplete();
-            sections.receiver_names.mark_incomplete();
-            sections.time_intervals.mark_incomplete();
-            sections.awx.mark_incomplete();
-            sections.http.names.mark_incomplete();
+            sections.mark_incomplete();
         }
         if sections.host_names.is_empty() {
             self.add_local_host(&mut sections);

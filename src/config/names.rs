@@ -34,6 +34,11 @@ impl Names {
         self.incomplete = true;
     }
 
+    /// Whether some names are out of sight.
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.given.is_empty()

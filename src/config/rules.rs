@@ -164,7 +164,8 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, list: 
 
     if is_whole {
         check_breadth(reader, &rule, &selector, acts);
-        check_purpose(reader, &rule, acts || !receivers.is_empty() || routes.is_some());
+        let tells = !receivers.is_empty() || routes.is_some() || around.receivers.is_incomplete();
+        check_purpose(reader, &rule, acts || tells);
     }
     let metadata = metadata?;
     Some(HealRule {
