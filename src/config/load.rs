@@ -1,5 +1,6 @@
 //! Reads all files, checks them against each other, and answers with a [`Config`] or with every problem there is.
 
+mod approvers;
 mod paths;
 
 use std::cell::RefCell;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use super::documents::{self, Document, Named};
 use super::lint::{self, Findings, Linted, LintedRoute};
+use super::names::Names;
 use super::reader::Reader;
 use super::rule_files::{self, AllRules, RuleFile};
 use super::rules::Surroundings;
@@ -132,7 +134,9 @@ impl Loader<'_> {
         let paths = self.rule_paths(&sections, incomplete);
         let are_default = self.options.rule_files.is_none() && sections.rule_files.is_none();
         let held_rules = (are_default && !paths.is_empty()).then(|| self.default_rules());
-        let rules = self.load_rules(&sections, paths, &default_receivers, &routes);
+        let web_file = self.web_file();
+        let approvers = self.approvers(&sections, &web_file);
+        let rules = self.load_rules(&sections, paths, &default_receivers, &approvers, &routes);
         if self.options.lint {
             lint::secrets(&documents, &Findings(self.problems));
         }
@@ -154,7 +158,7 @@ impl Loader<'_> {
             limits: sections.limits,
             page_paused_after: sections.page_paused_after,
             web: sections.web,
-            web_file: self.web_file(),
+            web_file,
             receivers: sections.receivers,
             default_receivers,
             fallback_receiver,
@@ -216,6 +220,7 @@ impl Loader<'_> {
         sections: &Sections<'_>,
         paths: Vec<PathBuf>,
         default_receivers: &[String],
+        approvers: &Names,
         routes: &Arc<Routes>,
     ) -> AllRules {
         let around = Surroundings {
@@ -223,6 +228,7 @@ impl Loader<'_> {
             awx: &sections.awx,
             http: &sections.http,
             receivers: &sections.receiver_names,
+            approvers,
             default_receivers,
             routes,
             times: &sections.time_intervals,
