@@ -2,6 +2,7 @@
 
 mod approvers;
 mod paths;
+mod secrets;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,15 +23,15 @@ use super::yaml::Node;
 use super::{Config, WebFile, docker, receivers, routes, rules, web, web_file};
 use crate::domain::route::Routes;
 use crate::domain::rule::{HealRule, RuleSet};
-use crate::secret::{Secrets, SecretsError};
+use crate::secret::Secrets;
 
 pub use self::paths::sort_paths;
+pub(super) use self::secrets::read_secrets;
 
 /// The ancestor's default, read from the working directory when no file is named.
 const DEFAULT_CONFIG_FILE: &str = "autoheal.yml";
 const DEFAULT_RULES: &str = "rules/";
 const DEFAULT_STORE: &str = "sqlite:data/autoheal.db";
-const DEFAULT_SECRETS_FILE: &str = "/run/autoheal/secrets";
 
 /// What the command line and the environment say about loading.
 #[derive(Debug, Clone, Default)]
@@ -303,34 +304,5 @@ impl Loader<'_> {
 
     fn unreadable(&self, path: &Path, error: &io::Error) -> Diagnostic {
         Diagnostic::error(format!("{} cannot be read: {error}", self.name(path)))
-    }
-}
-
-/// Reads the secrets; `None` when that failed, which is then an error.
-pub(super) fn read_secrets(
-    options: &LoadOptions,
-    problems: &RefCell<Diagnostics>,
-    sources: &RefCell<Sources>,
-) -> Option<Secrets> {
-    if options.without_secrets {
-        return None;
-    }
-    let variable = options.environment.get("AUTOHEAL_SECRETS_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let named = options.secrets_file.clone().or(variable).map(|path| options.working_dir.join(path));
-    let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_SECRETS_FILE));
-    sources.borrow_mut().note(path.clone());
-    match Secrets::read(&path, options.insecure_secrets) {
-        Ok(secrets) => Some(secrets),
-        // Nobody asked for the default file, so it need not be there.
-        Err(SecretsError::Unreadable { source, .. }) if named.is_none() && source.kind() == io::ErrorKind::NotFound => {
-            Some(Secrets::default())
-        }
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            // A bad line already says all in its own words.
-            let cause = cause.filter(|_| matches!(error, SecretsError::Unreadable { .. })).unwrap_or_default();
-            problems.borrow_mut().push(Diagnostic::error(format!("{error}{cause}")));
-            None
-        }
     }
 }

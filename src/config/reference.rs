@@ -54,8 +54,15 @@ fn value_of<'s>(name: &str, secrets: &'s Secrets) -> Result<&'s str, (String, Op
         return Err((format!("`{name}` cannot name a secret"), Some(help.to_owned())));
     }
     secrets.get(name).map(crate::secret::Secret::expose).ok_or_else(|| {
+        let file = secrets.file().map_or_else(|| "the secrets file".to_owned(), |path| path.display().to_string());
+        if secrets.is_absent() {
+            let help = format!(
+                "looked for {file}, which is not there: make it with a line {name}=…, or name another file by --secrets-file or AUTOHEAL_SECRETS_FILE"
+            );
+            return (format!("there is no secrets file to take `{name}` from"), Some(help));
+        }
         let help = suggest::guess(name, secrets.names())
-            .unwrap_or_else(|| format!("add a line {name}=… to the secrets file; other places are not searched"));
+            .unwrap_or_else(|| format!("add a line {name}=… to {file}; other places are not searched"));
         (format!("the secrets file has no `{name}`"), Some(help))
     })
 }

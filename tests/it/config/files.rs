@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use autoheal::config::{Config, LoadOptions};
 
-use super::{RULE, options, place, told};
+use super::{RULE, load, options, place, told};
 
 #[test]
 fn a_link_that_leads_nowhere_does_not_take_the_other_rules_along() {
@@ -39,4 +39,41 @@ rules:
     let config_files = vec!["none.yml".into()];
     let told = Config::load(&LoadOptions { config_files, ..options(directory.path()) }).unwrap_err().to_string();
     assert_eq!(told, "error: none.yml cannot be read: No such file or directory (os error 2)");
+}
+
+const NAMES_A_SECRET: (&str, &str) = ("autoheal.yml", "web: {bearerTokens: ['${T}']}\n");
+
+#[test]
+fn a_secret_that_is_missing_says_where_it_was_looked_for() {
+    let told = |files: &[(&str, &str)]| load(files).unwrap_err().to_string();
+    let text = told(&[NAMES_A_SECRET, ("rules/a.yml", RULE), ("secrets", "OTHER=1\n")]);
+    assert!(
+        text.contains("the secrets file has no `T`")
+            && text.contains("add a line T=… to ")
+            && text.contains("/secrets;"),
+        "{text}"
+    );
+    // Nobody named a file, and the one that is read then is not there on this machine.
+    let directory = place(&[NAMES_A_SECRET, ("rules/a.yml", RULE)]);
+    let options = LoadOptions { working_dir: directory.path().to_owned(), ..LoadOptions::default() };
+    let text = Config::load(&options).unwrap_err().to_string();
+    for words in ["there is no secrets file to take `T` from", "/run/autoheal/secrets", "--secrets-file"] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
+#[test]
+fn every_bad_line_of_the_secrets_file_is_told() {
+    let told = load(&[("rules/a.yml", RULE), ("secrets", "A=1\nhunter2\nA=2\nb=3\n")]).unwrap_err();
+    let lines: Vec<_> =
+        told.iter().map(|problem| problem.message.rsplit_once("secrets: ").unwrap().1.to_owned()).collect();
+    assert_eq!(
+        lines,
+        [
+            "line 2: expected NAME=VALUE",
+            "line 3: this name stands in the file twice",
+            "line 4: the name before `=` must be made of A-Z, 0-9 and _, and not begin with a digit"
+        ]
+    );
+    assert!(!told.to_string().contains("hunter2"), "{told}");
 }
