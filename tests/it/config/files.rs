@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use autoheal::config::{Config, LoadOptions};
 
@@ -18,6 +19,21 @@ fn a_link_that_leads_nowhere_does_not_take_the_other_rules_along() {
     fs::remove_dir_all(directory.path().join("rules")).unwrap();
     symlink("nowhere", directory.path().join("rules")).unwrap();
     assert_eq!(told(), format!("error: rules {missing}"));
+}
+
+#[test]
+fn only_regular_files_are_read_and_links_lead_to_them() {
+    let directory = place(&[("..data/a.yml", RULE)]);
+    fs::create_dir(directory.path().join("rules")).unwrap();
+    symlink("../..data/a.yml", directory.path().join("rules/a.yml")).unwrap();
+    assert_eq!(Config::load(&options(directory.path())).unwrap().0.rules.rules().len(), 1);
+    assert!(Command::new("mkfifo").arg(directory.path().join("rules/b.yml")).status().unwrap().success());
+    symlink("/dev/zero", directory.path().join("rules/c.yml")).unwrap();
+    let told = Config::load(&options(directory.path())).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "error: rules/b.yml cannot be read: it is not a regular file\n\nerror: rules/c.yml cannot be read: it is not a regular file"
+    );
 }
 
 #[test]
