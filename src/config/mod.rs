@@ -35,6 +35,7 @@ mod rules;
 mod scalars;
 mod sections;
 mod sources;
+mod spot;
 mod steps;
 mod suggest;
 mod time_intervals;

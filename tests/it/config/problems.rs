@@ -546,10 +546,10 @@ rules:
       |                                                ^ expected RE2 syntax
 
     error: bad matcher: bad regular expression: missing closing )
-     --> rules/a.yml:5:14
+     --> rules/a.yml:5:24
       |
     5 |   matchers: ["job=~\"ui(\"", 'job=~"ui("', 'job~ui', "é"]
-      |              ^^^^^^^^^^^^^^ expected for example job=~"ui|post"
+      |                        ^ expected for example job=~"ui|post"
 
     error: bad matcher: bad regular expression: missing closing )
      --> rules/a.yml:5:39
@@ -584,10 +584,10 @@ rules:
       = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections; write $${NAME} for the text ${NAME}
 
     error: a reference to a secret is not allowed here
-     --> rules/a.yml:8:24
+     --> rules/a.yml:8:28
       |
     8 |   labels: {é: "éé", b: "q\"${B}"}
-      |                        ^^^^^^^^^ taken as it stands, never replaced
+      |                            ^^^^ taken as it stands, never replaced
       |
       = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections; write $${B} for the text ${B}
 

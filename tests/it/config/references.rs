@@ -46,3 +46,29 @@ fn what_could_name_a_secret_is_refused_and_says_how_to_mean_it() {
     }
     assert!(!told.contains("t0p"), "{told}");
 }
+
+#[test]
+fn a_spot_is_shown_on_its_own_line_and_behind_escapes() {
+    let rules = r#"
+rules:
+- metadata: {name: a}
+  labels: {alertname: ^A$}
+  awxJob:
+    template: x
+    limit: web
+    extraVars:
+      b: |
+        first line
+        second ${AWX_TOKEN}
+      c: "a \"b\" ${AWX_TOKEN}"
+      d: >-
+        folded
+
+        {{ $labls.x }}
+"#;
+    let config = "awx: {address: 'http://127.0.0.1:1/api', token: '${AWX_TOKEN}'}\n";
+    let told = told(&[("autoheal.yml", config), ("secrets", "AWX_TOKEN=t0p\n"), ("rules/a.yml", rules)]);
+    for place in ["rules/a.yml:11:16", "rules/a.yml:12:19", "rules/a.yml:16:12"] {
+        assert!(told.contains(place), "{place}\n{told}");
+    }
+}
