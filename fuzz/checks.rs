@@ -73,7 +73,7 @@ pub fn secrets(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Secrets::parse(text) {
         Ok(secrets) => assert!(!format!("{secrets:?}").contains("hunter2")),
-        Err(error) => assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}"),
+        Err(errors) => assert!(!format!("{errors:?}").contains("hunter2"), "{errors:?}"),
     }
 }
 

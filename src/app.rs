@@ -77,7 +77,7 @@ pub async fn run_on(
     stop: CancellationToken,
     open: impl FnOnce(&StoreLocation, Options) -> Result<Arc<dyn Store>, OpenError> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let Start { config, origin, dry_run } = start;
+    let Start { config, mut origin, dry_run } = start;
     let protocol = protocol(&config)?;
     let verified_clients = protocol.tls.as_ref().is_some_and(|tls| tls.verifies_clients());
     let server = Server::bind(config.web.listen_address).await?.with_protocol(protocol);
@@ -127,6 +127,7 @@ pub async fn run_on(
     loops.spawn("reconciliation", Arc::clone(&engine).reconcile());
     loops.spawn("upkeep", Arc::clone(&engine).upkeep());
     loops.spawn("messages", courier.run(stop_courier.clone(), DRAIN_MESSAGES));
+    origin.options.held_rules.clone_from(&config.held_rules);
     let fixed = Fixed::of(config, verified_clients);
     let reloader = Reloader { origin, fixed, dry_run, clock, web: web.clone(), engine: Arc::clone(&engine), notifiers };
     loops.spawn("pushes", push::watch(web.clone(), stop_web.clone()));

@@ -71,13 +71,13 @@ pub enum SecretsError {
         /// The file.
         path: PathBuf,
     },
-    /// A line is not `NAME=VALUE`.
-    #[error("secrets file {}: {source}", path.display())]
-    Line {
+    /// Lines are not `NAME=VALUE`.
+    #[error("secrets file {}: {}", path.display(), lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Lines {
         /// The file.
         path: PathBuf,
-        /// What is wrong and where.
-        source: LineError,
+        /// What is wrong and where; at least one.
+        lines: Vec<LineError>,
     },
 }
 
@@ -93,7 +93,11 @@ pub struct LineError {
 
 /// The secrets of one file by name.
 #[derive(Debug, Clone, Default)]
-pub struct Secrets(BTreeMap<String, Secret>);
+pub struct Secrets {
+    values: BTreeMap<String, Secret>,
+    file: Option<PathBuf>,
+    is_absent: bool,
+}
 
 impl Secrets {
     /// Reads a file. `insecure` accepts one that group or others can read or write.
@@ -113,49 +117,66 @@ impl Secrets {
         if length as u64 > MAX_FILE_BYTES {
             return Err(SecretsError::TooLarge { path: path.to_owned() });
         }
-        Self::parse(&text).map_err(|source| SecretsError::Line { path: path.to_owned(), source })
+        match Self::parse(&text) {
+            Ok(secrets) => Ok(Self { file: Some(path.to_owned()), ..secrets }),
+            Err(lines) => Err(SecretsError::Lines { path: path.to_owned(), lines }),
+        }
+    }
+
+    /// No secrets, because this file is not there.
+    #[must_use]
+    pub fn without_file(path: PathBuf) -> Self {
+        Self { values: BTreeMap::new(), file: Some(path), is_absent: true }
     }
 
     /// Parses `NAME=VALUE` lines. Blank lines and lines that begin with `#` say nothing; one pair of matching quotes
     /// around a value is taken off; nothing is expanded or unescaped, so that `$`, `#` and `\` mean themselves.
     ///
     /// # Errors
-    /// The first line that is anything else, or that names a secret a second time.
-    pub fn parse(text: &str) -> Result<Self, LineError> {
-        let mut secrets = BTreeMap::new();
+    /// Every line that is anything else, or that names a secret a second time.
+    pub fn parse(text: &str) -> Result<Self, Vec<LineError>> {
+        let (mut values, mut errors) = (BTreeMap::new(), Vec::new());
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let fail = |problem| LineError { line: index + 1, problem };
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (name, value) = line.split_once('=').ok_or_else(|| fail("expected NAME=VALUE"))?;
-            let name = name.trim_end();
-            if !is_name(name) {
-                return Err(fail("the name before `=` must be made of A-Z, 0-9 and _, and not begin with a digit"));
-            }
-            let value = unquote(value.trim_start()).ok_or_else(|| fail("the quote is not closed"))?;
-            if secrets.insert(name.to_owned(), Secret::new(value)).is_some() {
-                return Err(fail("this name stands in the file twice"));
-            }
+            let problem = match parse_line(line) {
+                Ok((name, value)) if values.insert(name.to_owned(), Secret::new(value)).is_none() => continue,
+                Ok(_) => "this name stands in the file twice",
+                Err(problem) => problem,
+            };
+            errors.push(LineError { line: index + 1, problem });
         }
-        Ok(Self(secrets))
+        if errors.is_empty() { Ok(Self { values, ..Self::default() }) } else { Err(errors) }
+    }
+
+    /// The file they come from, or in which they were looked for.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Whether that file is not there.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        self.is_absent
     }
 
     /// Adds a secret or replaces it.
     pub fn insert(&mut self, name: impl Into<String>, value: Secret) {
-        self.0.insert(name.into(), value);
+        self.values.insert(name.into(), value);
     }
 
     /// The secret of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.get(name)
+        self.values.get(name)
     }
 
     /// All names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
     }
 
     /// The text [`Secrets::parse`] reads back to the same values, or the name of a secret that cannot be written
@@ -165,7 +186,7 @@ impl Secrets {
     /// The name of that secret.
     pub fn to_file_text(&self) -> Result<Secret, String> {
         let mut text = String::new();
-        for (name, value) in &self.0 {
+        for (name, value) in &self.values {
             if value.expose().contains(['\n', '\r']) {
                 return Err(name.clone());
             }
@@ -181,6 +202,17 @@ impl Secrets {
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Name and value of a line, or what is wrong with it.
+fn parse_line(line: &str) -> Result<(&str, &str), &'static str> {
+    let (name, value) = line.split_once('=').ok_or("expected NAME=VALUE")?;
+    let name = name.trim_end();
+    if !is_name(name) {
+        return Err("the name before `=` must be made of A-Z, 0-9 and _, and not begin with a digit");
+    }
+    let value = unquote(value.trim_start()).ok_or("the quote is not closed")?;
+    Ok((name, value))
 }
 
 /// Takes one pair of matching quotes off. `None` when a value begins with a quote that it does not end with.
@@ -231,10 +263,12 @@ mod tests {
             ("A=hunter2\nB=1\nA=hunter2", 3),
             ("=hunter2", 1),
         ] {
-            let error = Secrets::parse(text).unwrap_err();
-            assert_eq!(error.line, line, "{text:?}");
-            assert!(!error.to_string().contains("hunter2"), "{error}");
+            let errors = Secrets::parse(text).unwrap_err();
+            assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [line], "{text:?}");
+            assert!(!errors[0].to_string().contains("hunter2"), "{}", errors[0]);
         }
+        let errors = Secrets::parse("A=1\nhunter2\nB=\"\nA=2\n").unwrap_err();
+        assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2, 3, 4], "each one is named");
     }
 
     #[test]
@@ -268,6 +302,6 @@ mod tests {
     #[test]
     fn nothing_prints_a_value() {
         let secrets = Secrets::parse("A=hunter2").unwrap();
-        assert_eq!(format!("{secrets:?}"), r#"Secrets({"A": [secret]})"#);
+        assert_eq!(format!("{secrets:?}"), r#"Secrets { values: {"A": [secret]}, file: None, is_absent: false }"#);
     }
 }

@@ -134,6 +134,7 @@ impl Reloader {
         let Built { loaded, equipment, notifiers } = built.map_err(|error| format!("{error:#}"))?;
         let rules = loaded.rules.rules().len();
         let restart_needed = self.fixed.differences(&config);
+        self.origin.options.held_rules = config.held_rules;
         // Channels first: whoever is told by a new rule must be there when the rule is.
         self.notifiers.store(Arc::new(notifiers));
         let services = equipment.actions.as_ref().map(Actions::services).unwrap_or_default();

@@ -50,7 +50,7 @@ fn check(config: &Config) -> io::Result<bool> {
     if config.awx_servers.is_empty() {
         writeln!(out, "no AWX server is configured")?;
     }
-    online::run(config, Whom::Awx, &mut out)
+    online::run(config, Whom::Awx, &mut out).map(|problems| problems.is_empty())
 }
 
 fn bootstrap(flags: &Flags, config: &Config, file: PathBuf) -> Exit {

@@ -42,28 +42,41 @@ pub fn run(mut options: LoadOptions, args: &CheckArgs, color: bool, out: &mut dy
             options.rule_files = Some(rule_files);
         }
     }
-    let (problems, loaded) = match Config::load(&options) {
+    let (mut problems, loaded) = match Config::load(&options) {
         Ok((config, warnings)) => (warnings, Some(config)),
         Err(problems) => (problems, None),
     };
-    output::write(&problems, args.output, color, out)?;
-    let mut good = loaded.is_some() && !(args.strict && problems.count(Severity::Warning) > 0);
-    if args.output == Format::Text {
-        let verdict = loaded.as_ref().map_or_else(|| "check failed".to_owned(), summary);
-        writeln!(out, "{verdict}{}", and_counts(&problems))?;
-        if loaded.as_ref().is_some_and(|config| config.has_ancestors_rules) {
-            writeln!(out, "\nSome rules are written as for openshift/autoheal. On purpose it is different here:")?;
-            DIFFERENCES.iter().try_for_each(|difference| writeln!(out, "- {difference}"))?;
-        }
+    let is_text = args.output == Format::Text;
+    if is_text {
+        output::write(&problems, args.output, color, out)?;
     }
-    if let Some(config) = loaded.filter(|_| args.online) {
-        // What programs read stays what it is.
-        good &= match args.output {
-            Format::Text => online::run(&config, Whom::All, out)?,
-            _ => online::run(&config, Whom::All, &mut io::stderr())?,
+    if let Some(config) = loaded.as_ref().filter(|_| args.online) {
+        // People see each answer as it comes; programs read one whole.
+        let wrong = if is_text {
+            online::run(config, Whom::All, out)
+        } else {
+            online::run(config, Whom::All, &mut io::stderr())
         };
+        problems.extend(wrong?);
     }
-    Ok(good)
+    if is_text {
+        write_verdict(loaded.as_ref(), &problems, out)?;
+    } else {
+        output::write(&problems, args.output, color, out)?;
+    }
+    let bad = if args.strict { problems.iter().len() } else { problems.count(Severity::Error) };
+    Ok(bad == 0)
+}
+
+/// The verdict, behind whatever led to it.
+fn write_verdict(loaded: Option<&Config>, problems: &Diagnostics, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = loaded.filter(|_| !problems.has_errors()).map_or_else(|| "check failed".to_owned(), summary);
+    writeln!(out, "{verdict}{}", and_counts(problems))?;
+    if loaded.is_some_and(|config| config.has_ancestors_rules) {
+        writeln!(out, "\nSome rules are written as for openshift/autoheal. On purpose it is different here:")?;
+        DIFFERENCES.iter().try_for_each(|difference| writeln!(out, "- {difference}"))?;
+    }
+    Ok(())
 }
 
 fn summary(config: &Config) -> String {

@@ -150,6 +150,7 @@ impl Flags {
             environment: environment(),
             // Without a working directory relative paths mean nothing; the empty path leaves them as they are.
             working_dir: std::env::current_dir().unwrap_or_default(),
+            held_rules: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::action::awx::AwxAction;
 use crate::action::http::Servers;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::domain::action::{Action, ActionTemplate};
 use crate::domain::template::Template;
 use crate::notify::{self, message::Pages};
@@ -25,15 +25,21 @@ pub enum Whom {
     Awx,
 }
 
-/// Asks about every server and every job of every rule; prints what was answered and says whether all was good.
+/// Asks about every server and every job of every rule; prints each answer as it comes, and gives back what is wrong.
 ///
 /// # Errors
 /// `out` cannot be written to, or no runtime can be had.
-pub fn run(config: &Config, whom: Whom, out: &mut dyn Write) -> io::Result<bool> {
+pub fn run(config: &Config, whom: Whom, out: &mut dyn Write) -> io::Result<Diagnostics> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let mut round = Round { config, metrics: Arc::new(Metrics::new(clock.now())), clock, out, is_good: true };
+        let mut round = Round {
+            config,
+            metrics: Arc::new(Metrics::new(clock.now())),
+            clock,
+            out,
+            problems: Diagnostics::default(),
+        };
         if whom == Whom::All {
             round.servers().await?;
         }
@@ -41,7 +47,7 @@ pub fn run(config: &Config, whom: Whom, out: &mut dyn Write) -> io::Result<bool>
         if whom == Whom::All {
             round.receivers().await?;
         }
-        Ok(round.is_good)
+        Ok(round.problems)
     })
 }
 
@@ -51,25 +57,29 @@ struct Round<'r> {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     out: &'r mut dyn Write,
-    is_good: bool,
+    problems: Diagnostics,
 }
 
 impl Round<'_> {
     fn tell(&mut self, what: &str, answer: &Result<String, String>) -> io::Result<()> {
-        self.is_good &= answer.is_ok();
         match answer {
             Ok(found) => writeln!(self.out, "{what}: {found}"),
-            Err(wrong) => writeln!(self.out, "error: {what}: {wrong}"),
+            Err(wrong) => self.tell_wrong(format!("{what}: {wrong}")),
         }
+    }
+
+    fn tell_wrong(&mut self, wrong: String) -> io::Result<()> {
+        writeln!(self.out, "error: {wrong}")?;
+        self.problems.push(Diagnostic::error(wrong));
+        Ok(())
     }
 
     /// What could be built to ask with.
     fn built<T, E: Display>(&mut self, built: Result<T, E>) -> io::Result<Option<T>> {
-        if let Err(error) = &built {
-            self.is_good = false;
-            writeln!(self.out, "error: {error}")?;
+        match built {
+            Ok(built) => Ok(Some(built)),
+            Err(error) => self.tell_wrong(error.to_string()).map(|()| None),
         }
-        Ok(built.ok())
     }
 
     /// Engines that rules act on, and who is asked for evidence.

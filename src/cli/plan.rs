@@ -10,7 +10,7 @@ use super::{Exit, Flags, fail};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreLocation};
 use crate::rehearse::{self, PlanReport, Stage};
-use crate::store::sqlite::Peek;
+use crate::store::sqlite::{OpenError, Peek};
 use crate::web::payload;
 
 /// A payload larger than this is refused, as the daemon would by default.
@@ -84,7 +84,15 @@ pub fn run(flags: &Flags, args: &PlanArgs) -> Exit {
 fn memory(flags: &Flags, config: &Config) -> Result<Option<Peek>, Exit> {
     let (Some(_), StoreLocation::Sqlite(path)) = (&flags.store, &config.store) else { return Ok(None) };
     Peek::open(path).map(Some).map_err(|error| {
-        say(format_args!("the store {} cannot be read: {error}", path.display()));
+        match error {
+            OpenError::File { path: missing, error } if missing == *path && error.kind() == io::ErrorKind::NotFound => {
+                say(format_args!(
+                    "there is no store yet at {}: a daemon makes it when it starts; without --store the plan assumes that nothing happened before",
+                    path.display()
+                ));
+            }
+            error => say(format_args!("the store {} cannot be read: {error}", path.display())),
+        }
         Exit::Usage
     })
 }

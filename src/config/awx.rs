@@ -145,6 +145,10 @@ impl AwxSection {
     /// Takes every name as known from now on, because a file that may give it cannot be read.
     pub fn mark_incomplete(&mut self) {
         self.names.mark_incomplete();
+        if self.names.is_empty() {
+            // The one that rules mean which name none.
+            self.names.add(DEFAULT);
+        }
     }
 
     /// Makes servers of what all files said.

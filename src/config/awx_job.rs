@@ -113,7 +113,8 @@ fn read_limit(reader: &Reader<'_>, node: &Node) -> Vec<Template> {
 /// stays inside the value it is put into.
 fn read_variables(reader: &Reader<'_>, node: &Node) -> BTreeMap<String, Tree<Template>> {
     if let Kind::Text = node.kind {
-        let Some(text) = reader.plain(node) else { return BTreeMap::new() };
+        // References are looked for in its values.
+        let Some(text) = reader.verbatim(node) else { return BTreeMap::new() };
         let read = yaml::read(reader.file.path().to_owned(), "extraVars".to_owned(), text.to_owned());
         return match read {
             Ok((file, root)) if matches!(root.kind, Kind::Map(_)) => read_inner(reader, node, &file, &root),
@@ -143,7 +144,7 @@ fn read_inner(
     let variables =
         inner.any_mapping(root, "`extraVars`").map(|mapping| read_mapping(&inner, &mapping)).unwrap_or_default();
     for problem in problems.borrow().iter() {
-        reader.error(&outer.span, problem.message.clone(), "inside this text");
+        reader.error_with_help(&outer.span, problem.message.clone(), "inside this text", problem.help.clone());
     }
     variables
 }

@@ -1,8 +1,8 @@
 //! Which files are read, in which order.
 
 use std::cell::RefCell;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::sources::Sources;
@@ -93,13 +93,17 @@ fn is_rule_test(path: &Path) -> bool {
     stem(path).is_some_and(|stem| stem.strip_suffix(".test").is_some())
 }
 
-/// A file's text.
+/// A file's text. A pipe or a device is refused before it is opened: it may have no end, or never begin.
 pub(super) fn read(path: &Path) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > MAX_FILE_BYTES {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    let length = File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if length as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes")));
     }
-    fs::read_to_string(path)
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -328,10 +328,10 @@ pub(super) fn read_json(reader: &Reader<'_>, node: &Node, known: Known) -> Optio
 /// A text. One that is JSON is taken apart before an alert is seen, so that what an alert says stays inside the value it is put
 /// into.
 fn read_body_text(reader: &Reader<'_>, node: &Node, known: Known) -> Option<Body<Template>> {
-    let source = reader.plain(node)?;
+    let source = reader.verbatim(node)?;
     let begins = source.trim_start().starts_with(['{', '[']) && !source.trim_start().starts_with("{{");
     if !begins {
-        return parse(reader, node, source, known).map(Body::Text);
+        return parse(reader, node, reader.plain(node)?, known).map(Body::Text);
     }
     if serde_json::from_str::<serde_json::Value>(source).is_err() {
         reader.error(
@@ -341,13 +341,13 @@ fn read_body_text(reader: &Reader<'_>, node: &Node, known: Known) -> Option<Body
         );
         return None;
     }
-    // JSON is YAML, and this reader keeps numbers as they are written.
+    // JSON is YAML, and this reader keeps numbers as they are written. References are looked for in its values.
     let (file, root) = yaml::read(reader.file.path().to_owned(), "body".to_owned(), source.to_owned()).ok()?;
     let problems = std::cell::RefCell::default();
     let inner = Reader::new(&file, reader.secrets, &problems, reader.sources);
     let tree = read_json(&inner, &root, known);
     for problem in problems.borrow().iter() {
-        reader.error(&node.span, problem.message.clone(), "inside this text");
+        reader.error_with_help(&node.span, problem.message.clone(), "inside this text", problem.help.clone());
     }
     tree.map(Body::Json)
 }

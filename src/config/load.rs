@@ -1,6 +1,8 @@
 //! Reads all files, checks them against each other, and answers with a [`Config`] or with every problem there is.
 
+mod approvers;
 mod paths;
+mod secrets;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use super::documents::{self, Document, Named};
 use super::lint::{self, Findings, Linted, LintedRoute};
+use super::names::Names;
 use super::reader::Reader;
 use super::rule_files::{self, AllRules, RuleFile};
 use super::rules::Surroundings;
@@ -20,15 +23,15 @@ use super::yaml::Node;
 use super::{Config, WebFile, docker, receivers, routes, rules, web, web_file};
 use crate::domain::route::Routes;
 use crate::domain::rule::{HealRule, RuleSet};
-use crate::secret::{Secrets, SecretsError};
+use crate::secret::Secrets;
 
 pub use self::paths::sort_paths;
+pub(super) use self::secrets::read_secrets;
 
 /// The ancestor's default, read from the working directory when no file is named.
 const DEFAULT_CONFIG_FILE: &str = "autoheal.yml";
 const DEFAULT_RULES: &str = "rules/";
 const DEFAULT_STORE: &str = "sqlite:data/autoheal.db";
-const DEFAULT_SECRETS_FILE: &str = "/run/autoheal/secrets";
 
 /// What the command line and the environment say about loading.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +61,9 @@ pub struct LoadOptions {
     pub environment: BTreeMap<String, String>,
     /// Where relative paths of the command line and of the defaults start.
     pub working_dir: PathBuf,
+    /// The default directory of rules when some were read from it before: at a reload it must still be there, because one
+    /// that is moved away for a moment must not leave a daemon without rules.
+    pub held_rules: Option<PathBuf>,
 }
 
 impl Config {
@@ -107,11 +113,7 @@ impl Loader<'_> {
             sections.add(&self.reader(file), file, root, &self.options.working_dir);
         }
         if incomplete {
-            sections.host_names.mark_incomplete();
-            sections.receiver_names.mark_incomplete();
-            sections.time_intervals.mark_incomplete();
-            sections.awx.mark_incomplete();
-            sections.http.names.mark_incomplete();
+            sections.mark_incomplete();
         }
         if sections.host_names.is_empty() {
             self.add_local_host(&mut sections);
@@ -130,7 +132,12 @@ impl Loader<'_> {
             receiver.remind.get_or_insert(sections.remind);
         }
         let routes = self.load_routes(&sections);
-        let rules = self.load_rules(&sections, &default_receivers, &routes, incomplete);
+        let paths = self.rule_paths(&sections, incomplete);
+        let are_default = self.options.rule_files.is_none() && sections.rule_files.is_none();
+        let held_rules = (are_default && !paths.is_empty()).then(|| self.default_rules());
+        let web_file = self.web_file();
+        let approvers = self.approvers(&sections, &web_file);
+        let rules = self.load_rules(&sections, paths, &default_receivers, &approvers, &routes);
         if self.options.lint {
             lint::secrets(&documents, &Findings(self.problems));
         }
@@ -152,7 +159,7 @@ impl Loader<'_> {
             limits: sections.limits,
             page_paused_after: sections.page_paused_after,
             web: sections.web,
-            web_file: self.web_file(),
+            web_file,
             receivers: sections.receivers,
             default_receivers,
             fallback_receiver,
@@ -160,6 +167,7 @@ impl Loader<'_> {
             alertmanager: sections.alertmanager,
             prometheus: sections.prometheus,
             has_ancestors_rules: rules.has_ancestors_rules,
+            held_rules,
         })
     }
 
@@ -211,16 +219,17 @@ impl Loader<'_> {
     fn load_rules(
         &self,
         sections: &Sections<'_>,
+        paths: Vec<PathBuf>,
         default_receivers: &[String],
+        approvers: &Names,
         routes: &Arc<Routes>,
-        incomplete: bool,
     ) -> AllRules {
-        let paths = self.rule_paths(sections, incomplete);
         let around = Surroundings {
             hosts: &sections.host_names,
             awx: &sections.awx,
             http: &sections.http,
             receivers: &sections.receiver_names,
+            approvers,
             default_receivers,
             routes,
             times: &sections.time_intervals,
@@ -295,34 +304,5 @@ impl Loader<'_> {
 
     fn unreadable(&self, path: &Path, error: &io::Error) -> Diagnostic {
         Diagnostic::error(format!("{} cannot be read: {error}", self.name(path)))
-    }
-}
-
-/// Reads the secrets; `None` when that failed, which is then an error.
-pub(super) fn read_secrets(
-    options: &LoadOptions,
-    problems: &RefCell<Diagnostics>,
-    sources: &RefCell<Sources>,
-) -> Option<Secrets> {
-    if options.without_secrets {
-        return None;
-    }
-    let variable = options.environment.get("AUTOHEAL_SECRETS_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let named = options.secrets_file.clone().or(variable).map(|path| options.working_dir.join(path));
-    let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_SECRETS_FILE));
-    sources.borrow_mut().note(path.clone());
-    match Secrets::read(&path, options.insecure_secrets) {
-        Ok(secrets) => Some(secrets),
-        // Nobody asked for the default file, so it need not be there.
-        Err(SecretsError::Unreadable { source, .. }) if named.is_none() && source.kind() == io::ErrorKind::NotFound => {
-            Some(Secrets::default())
-        }
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            // A bad line already says all in its own words.
-            let cause = cause.filter(|_| matches!(error, SecretsError::Unreadable { .. })).unwrap_or_default();
-            problems.borrow_mut().push(Diagnostic::error(format!("{error}{cause}")));
-            None
-        }
     }
 }

@@ -35,6 +35,7 @@ mod rules;
 mod scalars;
 mod sections;
 mod sources;
+mod spot;
 mod steps;
 mod suggest;
 mod time_intervals;
@@ -113,6 +114,8 @@ pub struct Config {
     pub prometheus: Option<Endpoint>,
     /// Whether a rule is written as for openshift/autoheal, so that people should know [`DIFFERENCES`].
     pub has_ancestors_rules: bool,
+    /// The default directory of rules, when rules were read from it; see [`LoadOptions::held_rules`].
+    pub held_rules: Option<PathBuf>,
 }
 
 impl Config {

@@ -34,6 +34,26 @@ impl Names {
         self.incomplete = true;
     }
 
+    /// Whether some names are out of sight.
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Whether a name may be meant: it is known, or some are out of sight.
+    pub fn may_be(&self, name: &str) -> bool {
+        self.incomplete || self.given.contains_key(name)
+    }
+
+    /// What to do about a name that is not known.
+    pub fn help(&self, name: &str) -> String {
+        suggest::help(name, self.given.keys().map(String::as_str), &format!("known {}s", self.kind))
+    }
+
+    /// All names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.given.keys().map(String::as_str)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.given.is_empty()
@@ -74,12 +94,11 @@ impl Names {
     /// A name that must have been given.
     pub fn known(&self, reader: &Reader<'_>, node: &Node) -> Option<String> {
         let name = reader.word(node, &format!("the name of a {}", self.kind))?;
-        if self.incomplete || self.given.contains_key(name) {
+        if self.may_be(name) {
             return Some(name.to_owned());
         }
-        let help = suggest::help(name, self.given.keys().map(String::as_str), &format!("known {}s", self.kind));
         let message = format!("there is no {} `{name}`", self.kind);
-        reader.error_with_help(&node.span, message, format!("unknown {}", self.kind), Some(help));
+        reader.error_with_help(&node.span, message, format!("unknown {}", self.kind), Some(self.help(name)));
         None
     }
 }

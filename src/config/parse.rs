@@ -8,6 +8,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use super::reference;
 use super::yaml::{Entry, Kind, Node};
 
 /// Deeper files are refused: nothing we read nests deeper than a dozen levels.
@@ -90,7 +91,8 @@ impl Builder {
                     None => Kind::Text,
                     Some(tag) => tagged(&tag, &written, span.start)?,
                 };
-                self.add(Node { span, written: written.into_owned(), kind }, anchor)
+                let literal = reference::unescape(&written).map(String::into_boxed_str);
+                self.add(Node { span, written: written.into_owned(), literal, kind }, anchor)
             }
             Event::Alias(anchor) => {
                 let copy = self.copy(anchor, span.start)?;
@@ -120,7 +122,7 @@ impl Builder {
             Inside::List(items) => Kind::List(items),
             Inside::Map { entries, .. } => Kind::Map(entries),
         };
-        self.add(Node { span: start..end.max(start), written: String::new(), kind }, anchor)
+        self.add(Node { span: start..end.max(start), written: String::new(), literal: None, kind }, anchor)
     }
 
     /// Puts a whole value where it belongs.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::names::Names;
 use super::reader::{Mapping, Reader, Schema};
 use super::yaml::{Kind, Node};
 use crate::domain::guard::Window;
@@ -20,6 +21,11 @@ const WINDOW: Schema =
     Schema { what: "a window of `limits`", keys: &["actions", "within"], unsupported: &[], strict: true };
 const STORM: Schema = Schema { what: "`storm`", keys: &["targets", "within", "hold"], unsupported: &[], strict: true };
 
+/// How the names of people in Slack begin.
+const SLACK: &str = "slack:";
+const NO_APPROVER: &str = "no token with `approve` or `admin`, no user of --web-config-file, no receiver";
+const IN_SLACK: &str = "people in Slack are named by their member ID, such as slack:U0123456789";
+
 /// Longest window of a storm and longest hold after it.
 const LONGEST_STORM: Duration = Duration::from_hours(24);
 /// Ages at which an alert may be too old.
@@ -28,9 +34,9 @@ const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_h
 const LONGEST_APPROVAL: Duration = Duration::from_hours(7 * 24);
 
 /// Reads all of it. What has errors is left at its default; an error refuses the whole configuration anyway.
-pub(super) fn read(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> RulePolicy {
+pub(super) fn read(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode, approvers: &Names) -> RulePolicy {
     RulePolicy {
-        approval: read_approval(reader, rule, mode).unwrap_or_default(),
+        approval: read_approval(reader, rule, mode, approvers).unwrap_or_default(),
         limits: rule.get("limits").and_then(|node| read_limits(reader, node)).unwrap_or_default(),
         blocked_by: rule.get("blockedBy").map_or_else(Vec::new, |node| read_blockers(reader, node)),
         when_silenced: rule.get("whenSilenced").and_then(|node| read_when_silenced(reader, node)).unwrap_or_default(),
@@ -130,7 +136,7 @@ fn read_blockers(reader: &Reader<'_>, node: &Node) -> Vec<AlertMatchers> {
         .collect()
 }
 
-fn read_approval(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> Option<ApprovalPolicy> {
+fn read_approval(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode, approvers: &Names) -> Option<ApprovalPolicy> {
     let node = rule.get("approval")?;
     let approval = reader.mapping(node, &APPROVAL)?;
     if mode != Mode::Ask {
@@ -154,8 +160,24 @@ fn read_approval(reader: &Reader<'_>, rule: &Mapping<'_>, mode: Mode) -> Option<
             if text.chars().count() > Pause::MAX_NAME {
                 reader.error(&name.span, "this name is too long", format!("at most {} characters", Pause::MAX_NAME));
             }
+            if mode == Mode::Ask && !approvers.may_be(text) && !is_in_slack(text) {
+                // Only a warning: others can approve, and the token may come with the next reload.
+                let message = format!("nobody who may approve is called `{text}`");
+                let help = if text.starts_with(SLACK) { IN_SLACK.to_owned() } else { approvers.help(text) };
+                reader.warning_with_help(&name.span, message, NO_APPROVER, help);
+            }
             policy.approvers.push(text.to_owned());
         }
     }
     Some(policy)
+}
+
+/// Whether a name is a person's in Slack, whom no file lists: `slack:` and the member ID.
+fn is_in_slack(name: &str) -> bool {
+    let id = name.strip_prefix(SLACK);
+    id.is_some_and(|id| {
+        id.starts_with(['U', 'W'])
+            && id.len() > 1
+            && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    })
 }

@@ -128,6 +128,17 @@ impl Reader<'_> {
         self.note(Severity::Warning, span, message.into(), label.into(), None);
     }
 
+    /// Writes down a warning and what to do about it.
+    pub fn warning_with_help(
+        &self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: String,
+    ) {
+        self.note(Severity::Warning, span, message.into(), label.into(), Some(help));
+    }
+
     /// Writes down a problem with its own place.
     pub fn push(&self, diagnostic: Diagnostic) {
         self.problems.borrow_mut().push(diagnostic);

@@ -1,4 +1,4 @@
-//! `${NAME}` in texts of the configuration, resolved from the secrets file and nowhere else.
+//! `${NAME}` in texts of the configuration, resolved from the secrets file and nowhere else; and in texts where none may stand.
 
 use std::ops::Range;
 
@@ -54,10 +54,57 @@ fn value_of<'s>(name: &str, secrets: &'s Secrets) -> Result<&'s str, (String, Op
         return Err((format!("`{name}` cannot name a secret"), Some(help.to_owned())));
     }
     secrets.get(name).map(crate::secret::Secret::expose).ok_or_else(|| {
+        let file = secrets.file().map_or_else(|| "the secrets file".to_owned(), |path| path.display().to_string());
+        if secrets.is_absent() {
+            let help = format!(
+                "looked for {file}, which is not there: make it with a line {name}=…, or name another file by --secrets-file or AUTOHEAL_SECRETS_FILE"
+            );
+            return (format!("there is no secrets file to take `{name}` from"), Some(help));
+        }
         let help = suggest::guess(name, secrets.names())
-            .unwrap_or_else(|| format!("add a line {name}=… to the secrets file; other places are not searched"));
+            .unwrap_or_else(|| format!("add a line {name}=… to {file}; other places are not searched"));
         (format!("the secrets file has no `{name}`"), Some(help))
     })
+}
+
+/// The first reference in a text where nothing is replaced. What could name no secret is text, and so is what stands in
+/// `{{…}}`, where `${1}` means something to a regular expression.
+pub(super) fn find(text: &str) -> Option<Range<usize>> {
+    openings(text).filter(|at| !is_escaped(text, *at)).find_map(|at| {
+        let length = text[at..].find('}')?;
+        is_name(&text[at + 2..at + length]).then_some(at..at + length + 1)
+    })
+}
+
+/// A text where nothing is replaced, with `${` for each `$${` outside of `{{…}}`; `None` when there is none.
+pub(super) fn unescape(text: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut rest = 0;
+    for at in openings(text).filter(|at| is_escaped(text, *at)) {
+        plain.push_str(&text[rest..at - 1]);
+        rest = at;
+    }
+    (rest > 0).then(|| plain + &text[rest..])
+}
+
+/// Where `${` stands outside of `{{…}}`.
+fn openings(text: &str) -> impl Iterator<Item = usize> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let at = from + text[from..].find("${")?;
+            let Some(action) = text[from..at].find("{{") else {
+                // Only past the sign, because `${{` may be one before an action.
+                from = at + 1;
+                return Some(at);
+            };
+            from += action + text[from + action..].find("}}")? + 2;
+        }
+    })
+}
+
+fn is_escaped(text: &str, at: usize) -> bool {
+    text[..at].ends_with('$')
 }
 
 #[cfg(test)]
@@ -94,6 +141,25 @@ mod tests {
                 (20..26, "`${` is never closed".into()),
             ])
         );
+    }
+
+    #[test]
+    fn where_nothing_is_replaced_only_what_could_name_a_secret_is_a_reference() {
+        for (text, reference, plain) in [
+            ("", None, None),
+            ("${A}", Some(0..4), None),
+            ("é ${1} ${a} ${A ${B}", Some(17..21), None),
+            ("$${A} ${1}", None, Some("${A} ${1}")),
+            ("$$${A}$${", None, Some("$${A}${")),
+            ("{{ reReplaceAll \"a\" \"${A}$${1}\" .Name }}", None, None),
+            ("{{ .Name }}${A}", Some(11..15), None),
+            ("{{ .Name }}$${A}{{ \"$${A}\" }}", None, Some("{{ .Name }}${A}{{ \"$${A}\" }}")),
+            ("${{ .Price }}${A}", Some(13..17), None),
+            ("$${{ \"${A}\" }}", None, Some("${{ \"${A}\" }}")),
+            ("{{ \"${A}\" ", None, None),
+        ] {
+            assert_eq!((find(text), unescape(text).as_deref()), (reference, plain), "{text:?}");
+        }
     }
 
     #[test]

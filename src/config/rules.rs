@@ -97,6 +97,8 @@ pub(super) struct Surroundings<'a> {
     pub http: &'a HttpSection,
     /// Receivers.
     pub receivers: &'a Names,
+    /// Who may approve.
+    pub approvers: &'a Names,
     /// Who is told when a rule does not say.
     pub default_receivers: &'a [String],
     /// Who is told of an alert when its rule does not say.
@@ -147,7 +149,7 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, list: 
     let metadata = read_metadata(reader, &rule, &mut list.names);
     let continue_matching = rule.get("continue").and_then(|node| reader.boolean(node)).unwrap_or(true);
     let mode = rule.get("mode").and_then(|node| read_mode(reader, node)).unwrap_or_default();
-    let mut policy = precautions::read(reader, &rule, mode);
+    let mut policy = precautions::read(reader, &rule, mode, around.approvers);
     let hold_for = rule.get("for").and_then(|node| reader.duration(node, Duration::ZERO..=LONGEST)).unwrap_or_default();
     let throttling = rule.get("throttling").and_then(|node| read_throttling(reader, node));
     let Throttling { interval: throttle, flapping } = throttling.unwrap_or(around.throttling);
@@ -164,7 +166,8 @@ fn read_rule(reader: &Reader<'_>, node: &Node, around: &Surroundings<'_>, list: 
 
     if is_whole {
         check_breadth(reader, &rule, &selector, acts);
-        check_purpose(reader, &rule, acts || !receivers.is_empty() || routes.is_some());
+        let tells = !receivers.is_empty() || routes.is_some() || around.receivers.is_incomplete();
+        check_purpose(reader, &rule, acts || tells);
     }
     let metadata = metadata?;
     Some(HealRule {

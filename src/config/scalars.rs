@@ -7,28 +7,30 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::reference::{self, ReferenceError};
-use super::suggest;
 use super::yaml::{Kind, Node};
+use super::{spot, suggest};
 use crate::domain::duration;
 use crate::secret::Secret;
 
 impl Reader<'_> {
-    /// A text as it is written; numbers and booleans count by their text. References to secrets are refused.
+    /// A text as it is written; numbers and booleans count by their text. References to secrets are refused; `$${` stands
+    /// for `${`.
     pub fn plain<'n>(&self, node: &'n Node) -> Option<&'n str> {
         let text = self.verbatim(node)?;
-        if let Some(at) = text.find("${") {
+        if let Some(reference) = reference::find(text) {
+            let help = format!(
+                "rules, names and numbers are logged and shown; secrets belong into receivers and connections; write ${0} for the text {0}",
+                &text[reference.clone()]
+            );
             self.error_with_help(
-                &self.within(node, at, 2),
+                &self.spot(node, text, &reference),
                 "a reference to a secret is not allowed here",
                 "taken as it stands, never replaced",
-                Some(
-                    "rules, names and numbers are logged and shown; secrets belong into receivers and connections"
-                        .into(),
-                ),
+                Some(help),
             );
             return None;
         }
-        Some(text)
+        Some(node.literal())
     }
 
     /// A text as it is written, where nothing is ever replaced and what looks like a reference may stand: labels of alerts.
@@ -64,7 +66,8 @@ impl Reader<'_> {
             Ok(text) => Some(text),
             Err(errors) => {
                 for ReferenceError { span, message, help } in errors {
-                    self.error_with_help(&self.within(node, span.start, span.len()), message, "not resolved", help);
+                    let place = self.spot(node, &node.written, &span);
+                    self.error_with_help(&place, message, "not resolved", help);
                 }
                 None
             }
@@ -186,20 +189,16 @@ impl Reader<'_> {
         None
     }
 
-    /// The exact place of a part of a scalar, where the scalar stands in the file as it reads; else the whole scalar.
+    /// The exact place of a part of a scalar that is taken as it stands; else the whole scalar.
     pub fn within(&self, node: &Node, offset: usize, length: usize) -> Range<usize> {
-        let source = self.file.text();
+        self.spot(node, node.literal(), &(offset..offset + length))
+    }
+
+    /// The place of a part of what the scalar says.
+    fn spot(&self, node: &Node, said: &str, part: &Range<usize>) -> Range<usize> {
         let Range { start, end } = node.span;
-        for quote in 0..=1 {
-            let inner = start + quote..end.saturating_sub(quote).max(start);
-            if source.get(inner.clone()) == Some(node.written.as_str()) && offset <= node.written.len() {
-                let from = inner.start + offset;
-                let rest = &source[from..inner.end];
-                // At the very end there is nothing to underline but the closing quote or the place behind it.
-                let minimum = rest.chars().next().map_or(1, char::len_utf8);
-                return from..(from + length.max(minimum)).min(end.max(from));
-            }
-        }
-        node.span.clone()
+        let source = self.file.text().get(start..end).unwrap_or_default();
+        let found = spot::find(source, said, part);
+        found.map_or_else(|| node.span.clone(), |found| start + found.start..start + found.end)
     }
 }

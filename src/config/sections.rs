@@ -98,7 +98,7 @@ pub(super) struct Sections<'n> {
     pub time_intervals: TimeIntervals,
     pub alertmanager: Option<Endpoint>,
     pub prometheus: Option<Endpoint>,
-    /// Whether a file has the key, be it with errors.
+    /// Whether a file has the key, be it with errors, or may have it.
     pub has_prometheus: bool,
     /// Read once all hosts and receivers are known.
     pub rules: Vec<(&'n Arc<SourceFile>, &'n Node)>,
@@ -133,6 +133,16 @@ impl<'n> Sections<'n> {
             has_prometheus: false,
             rules: Vec::new(),
         }
+    }
+
+    /// Misses nothing from now on, because a file that may say it cannot be read.
+    pub fn mark_incomplete(&mut self) {
+        self.host_names.mark_incomplete();
+        self.receiver_names.mark_incomplete();
+        self.time_intervals.mark_incomplete();
+        self.awx.mark_incomplete();
+        self.http.names.mark_incomplete();
+        self.has_prometheus = true;
     }
 
     /// Reads the templates that one file names.

@@ -13,6 +13,8 @@ pub(super) struct Node {
     pub span: Range<usize>,
     /// A scalar's text as written: `1.10` stays `1.10` where a text is wanted.
     pub written: String,
+    /// That text where no reference to a secret is replaced, when it differs: `$${` stands for `${` there, too.
+    pub literal: Option<Box<str>>,
     pub kind: Kind,
 }
 
@@ -49,6 +51,11 @@ impl Node {
         }
     }
 
+    /// A scalar's text where no reference to a secret is replaced.
+    pub fn literal(&self) -> &str {
+        self.literal.as_deref().unwrap_or(&self.written)
+    }
+
     /// How many values it holds; a scalar that should have been a collection counts as one.
     pub fn len(&self) -> usize {
         match &self.kind {
@@ -82,7 +89,7 @@ pub(super) fn read(path: PathBuf, name: String, mut text: String) -> Result<(Arc
     let file = Arc::new(SourceFile::new(path, name, text, secrets_in));
     match parsed {
         Ok(root) => {
-            let nothing = || Node { span: 0..0, written: String::new(), kind: Kind::Nothing };
+            let nothing = || Node { span: 0..0, written: String::new(), literal: None, kind: Kind::Nothing };
             Ok((file, root.unwrap_or_else(nothing)))
         }
         Err(SyntaxError { message, offset }) => {

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::action::{ActionRenderError, render_required, render_text};
+use super::alert::{Alert, Labels};
 use super::duration;
-use super::template::{AlertContext, Template};
+use super::template::{AlertContext, Template, plain_parts};
 
 /// One question, generic over its texts: [`Template`] in a rule, [`String`] once rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ impl Probe<Template> {
                 address: address("verify.tcp.address", &tcp.address, alert, is_host_and_port)?,
                 timeout: tcp.timeout,
             }),
-            Self::Promql(query) => Probe::Promql(render_required("verify.promql", query, alert)?),
+            Self::Promql(query) => Probe::Promql(render_query(query, alert)?),
             Self::ContainerHealthy => Probe::ContainerHealthy,
         })
     }
@@ -127,6 +128,39 @@ impl Probe<Template> {
             Self::ContainerHealthy => "container healthy".to_owned(),
         }
     }
+}
+
+/// A query in which what an alert says stays within the double quotes it is put into, so that no label can make evidence of
+/// its own. It cannot stay within other quotes, whose own sign is then refused.
+fn render_query(query: &Template, context: AlertContext<'_>) -> Result<String, ActionRenderError> {
+    const FIELD: &str = "verify.promql";
+    let texts = || context.alert.labels.values().chain(context.alert.annotations.values());
+    if !texts().any(|text| text.contains(['\\', '"', '\n', '\'', '`'])) {
+        return render_required(FIELD, query, context);
+    }
+    let quoted = |texts: &Labels| texts.iter().map(|(name, text)| (name.clone(), escape(text))).collect();
+    let alert = Alert {
+        labels: quoted(&context.alert.labels),
+        annotations: quoted(&context.alert.annotations),
+        ..context.alert.clone()
+    };
+    let rendered = render_required(FIELD, query, AlertContext { alert: &alert })?;
+    let written = plain_parts(query.source()).unwrap_or_default();
+    let written = |quote: char| written.iter().map(|range| query.source()[range.clone()].matches(quote).count()).sum();
+    let is_broken = |quote: char| {
+        let written: usize = written(quote);
+        written > 0 && rendered.matches(quote).count() != written
+    };
+    if is_broken('\'') || is_broken('`') {
+        let why = "ends its own quotes; write the query with double quotes around what an alert says".to_owned();
+        return Err(ActionRenderError::Unsafe { field: FIELD.to_owned(), rendered, why });
+    }
+    Ok(rendered)
+}
+
+/// A text as it stands between double quotes in `PromQL`, which escapes as Go does.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn address(

@@ -27,8 +27,18 @@ pub struct AlertContext<'a> {
 }
 
 /// The alert's fields, by the names Go gives them.
-const FIELDS: [&str; 9] =
-    ["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint", "Name", "Namespace"];
+const FIELDS: [&str; 10] = [
+    "Status",
+    "Labels",
+    "Annotations",
+    "StartsAt",
+    "EndsAt",
+    "GeneratorURL",
+    "Fingerprint",
+    "Name",
+    "Namespace",
+    "Hash",
+];
 
 /// A text with Go template actions, parsed once.
 #[derive(Clone)]

@@ -1,4 +1,5 @@
-//! A plan for people: the alerts, under each the rules, under each what it would do.
+//! A plan for people: the alerts, under each the rules, under each what it would do. Much of it comes from alerts, which must
+//! neither steer a terminal nor write lines of their own.
 
 use std::fmt;
 
@@ -8,6 +9,12 @@ use super::{AlertPlan, Condition, GuardWord, Ladder, PlanReport, RulePlan};
 
 /// Everything under a rule's line begins here.
 const INDENT: &str = "             ";
+
+/// One line, whatever stands in it.
+fn line(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
+    let text = text.to_string().replace(char::is_control, "\u{fffd}");
+    writeln!(f, "{text}")
+}
 
 impl fmt::Display for PlanReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,12 +27,12 @@ impl fmt::Display for PlanReport {
 
 fn write_alert(f: &mut fmt::Formatter<'_>, alert: &AlertPlan) -> fmt::Result {
     let labels: Vec<_> = alert.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    writeln!(f, "alert {} {} {{{}}}", alert.fingerprint, alert.status.as_str(), labels.join(", "))?;
+    line(f, format_args!("alert {} {} {{{}}}", alert.fingerprint, alert.status.as_str(), labels.join(", ")))?;
     alert.rules.iter().try_for_each(|rule| write_rule(f, rule))
 }
 
 fn write_rule(f: &mut fmt::Formatter<'_>, rule: &RulePlan) -> fmt::Result {
-    writeln!(f, "  {:<10} {}: {}", rule.verdict.as_str(), rule.rule, rule.reason)?;
+    line(f, format_args!("  {:<10} {}: {}", rule.verdict.as_str(), rule.rule, rule.reason))?;
     if let Some(conditions) = &rule.conditions {
         write_conditions(f, conditions)?;
     }
@@ -34,10 +41,10 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &RulePlan) -> fmt::Result {
     }
     for (index, step) in rule.steps.iter().enumerate() {
         let times = if step.attempts == 1 { "once".to_owned() } else { format!("up to {} times", step.attempts) };
-        writeln!(f, "{INDENT}step {}: {} {}, {times}", index + 1, step.action, step.target)?;
-        writeln!(f, "{INDENT}  {}", Value::Object(step.rendered.clone()))?;
+        line(f, format_args!("{INDENT}step {}: {} {}, {times}", index + 1, step.action, step.target))?;
+        line(f, format_args!("{INDENT}  {}", Value::Object(step.rendered.clone())))?;
         for wanted in &step.evidence {
-            writeln!(f, "{INDENT}  then waits for {wanted}")?;
+            line(f, format_args!("{INDENT}  then waits for {wanted}"))?;
         }
     }
     Ok(())
@@ -45,12 +52,12 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &RulePlan) -> fmt::Result {
 
 fn write_conditions(f: &mut fmt::Formatter<'_>, conditions: &[Condition]) -> fmt::Result {
     if conditions.is_empty() {
-        return writeln!(f, "{INDENT}it has no conditions, every alert will do");
+        return line(f, format_args!("{INDENT}it has no conditions, every alert will do"));
     }
     for condition in conditions {
         let word = if condition.holds { "yes" } else { "no " };
         let has = condition.has.as_ref().map_or_else(|| "it is missing".to_owned(), |has| format!("it is {has:?}"));
-        writeln!(f, "{INDENT}{word} {}, {has}", condition.question())?;
+        line(f, format_args!("{INDENT}{word} {}, {has}", condition.question()))?;
     }
     Ok(())
 }
@@ -61,15 +68,13 @@ fn write_ladder(f: &mut fmt::Formatter<'_>, ladder: &Ladder) -> fmt::Result {
         (step, attempt) => format!("step {step}, attempt {attempt}"),
     };
     match ladder.heal {
-        Some(heal) => writeln!(f, "{INDENT}heal {heal} is open, {}: {place}", ladder.state)?,
-        None => writeln!(f, "{INDENT}a new heal, {}: {place}", ladder.state)?,
+        Some(heal) => line(f, format_args!("{INDENT}heal {heal} is open, {}: {place}", ladder.state))?,
+        None => line(f, format_args!("{INDENT}a new heal, {}: {place}", ladder.state))?,
     }
     if let Some(last) = &ladder.remembered {
-        writeln!(
-            f,
-            "{INDENT}remembered until {:.0}: the last heal ended {} at {:.0}, step {}, {} attempts",
-            last.until, last.outcome, last.at, last.step, last.attempts
-        )?;
+        let (until, at) = (last.until, last.at);
+        let how = format_args!("ended {} at {at:.0}, step {}, {} attempts", last.outcome, last.step, last.attempts);
+        line(f, format_args!("{INDENT}remembered until {until:.0}: the last heal {how}"))?;
     }
     let Some(guards) = &ladder.guards else { return Ok(()) };
     let word = match guards.verdict {
@@ -79,5 +84,5 @@ fn write_ladder(f: &mut fmt::Formatter<'_>, ladder: &Ladder) -> fmt::Result {
         GuardWord::Refuse => "refuse",
     };
     let reason = if guards.reason.is_empty() { String::new() } else { format!(": {}", guards.reason) };
-    writeln!(f, "{INDENT}the guards {word}{reason}")
+    line(f, format_args!("{INDENT}the guards {word}{reason}"))
 }

@@ -143,7 +143,7 @@ fn compare_heal(wanted: &Wanted, heal: &Heal, told: &[Told], seen: &mut Seen, pl
 }
 
 /// Whether every field of `part` is in `whole` with the same value. Numbers and texts that look the same are the same,
-/// because YAML does not quote them.
+/// because YAML does not quote them, and so are a list of one value and the value, because rules may write either.
 fn covers(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {
@@ -152,6 +152,8 @@ fn covers(whole: &Value, part: &Value) -> bool {
         (Value::Array(whole), Value::Array(part)) => {
             whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| covers(whole, part))
         }
+        (Value::Array(whole), part) if whole.len() == 1 => covers(&whole[0], part),
+        (whole, Value::Array(part)) if part.len() == 1 => covers(whole, &part[0]),
         (Value::String(text), Value::Number(number)) => *text == number.to_string(),
         (Value::String(text), Value::Bool(value)) => *text == value.to_string(),
         _ => whole == part,

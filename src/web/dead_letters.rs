@@ -10,7 +10,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection as Passed};
 
 use super::api::store_failed;
-use super::orders::read;
+use super::orders::{id, read};
 use super::{WebState, reply, with};
 use crate::store::{DeadLetter, DeadOrder};
 use crate::token::Caller;
@@ -55,6 +55,7 @@ fn view(letter: &DeadLetter) -> Value {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    #[serde(default, deserialize_with = "id")]
     id: Option<Uuid>,
     #[serde(default)]
     all: bool,

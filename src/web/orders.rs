@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use http::{Method, StatusCode};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use uuid::Uuid;
 use warp::reply::Response;
@@ -57,6 +57,7 @@ struct OrderBody {
     #[serde(default)]
     reason: String,
     /// The attempt that an approval is meant for.
+    #[serde(default, deserialize_with = "id")]
     attempt: Option<Uuid>,
 }
 
@@ -207,6 +208,7 @@ pub async fn begin_pause(state: &WebState, request: PauseRequest) -> Result<Paus
 #[serde(deny_unknown_fields)]
 struct ResumeBody {
     /// One of them; all when left out.
+    #[serde(default, deserialize_with = "id")]
     id: Option<Uuid>,
 }
 
@@ -259,6 +261,20 @@ where
         Ok(_) => Err(Box::new(layers::too_large(MAX_BODY))),
         Err(error) => Err(Box::new(error.answer(state))),
     }
+}
+
+/// An id in a body, refused in words that say what one looks like.
+pub fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let parse = |text: String| {
+        text.parse().map_err(|_| {
+            let like = "0193a1b2-c3d4-7e5f-8a6b-0123456789ab";
+            D::Error::custom(format!(
+                "{text:?} is no id, which looks like {like}; lists and `autoheal status` show them"
+            ))
+        })
+    };
+    text.map(parse).transpose()
 }
 
 /// A JSON object; no body stands for an empty one.

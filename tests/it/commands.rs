@@ -136,6 +136,9 @@ fn the_stop_switch_is_one_command_and_shows_in_status() {
     ] {
         assert!(status.contains(words), "{words:?} is not in:\n{status}");
     }
+    let (code, _, errors) = desk.run(&["resume", "nope"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("\"nope\" is no id, which looks like ") && !errors.contains("UUID"), "{errors}");
     let resumed = desk.says(&["resume"]);
     assert_eq!(resumed.matches("ended: ann paused").count(), 2, "{resumed}");
     assert_eq!(desk.says(&["resume"]), "nothing was paused\n");

@@ -47,6 +47,19 @@ fn a_rule_without_action_tells_that_the_alert_fires_and_that_it_resolved() {
 }
 
 #[test]
+fn one_value_and_a_list_of_it_are_the_same_to_a_test() {
+    let rule = |limit: &str| format!("  awxJob: {{template: x, limit: {limit}, labels: [night]}}\n");
+    for written in ["web1", "[web1]", "'{{ $labels.job }}'"] {
+        let host = if written.contains('{') { "ui" } else { "web1" };
+        for expected in [host.to_owned(), format!("[{host}]")] {
+            let expect = format!("  - firing: ui\n    expect: {{rendered: {{limit: {expected}, labels: night}}}}\n");
+            story(&rule(written), &expect);
+        }
+    }
+    story(&rule("[a, b]"), "  - firing: ui\n    expect: {rendered: {limit: [a, b]}}\n");
+}
+
+#[test]
 fn an_action_that_stands_in_the_rule_is_a_ladder_of_one_step() {
     for (action, kind, target) in [
         ("restartContainer: {name: ui}", "restartContainer", "docker:local/name/ui"),

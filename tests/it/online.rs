@@ -1,5 +1,7 @@
 //! `autoheal check --online`: whoever is needed at night is asked by day, and nobody is told anything by it.
 
+use serde_json::{Value, json};
+
 use crate::support::daemon::Home;
 use crate::support::office::Office;
 use crate::support::service::{Answer, Sent, Service};
@@ -114,6 +116,30 @@ fn whatever_is_wrong_on_the_other_side_is_said_with_what_to_do() {
     ] {
         assert!(said.lines().any(|told| told.starts_with(start)), "{start}\n{said}");
     }
+}
+
+#[test]
+fn what_is_wrong_on_the_other_side_counts_and_the_verdict_stands_last() {
+    install_tls();
+    let (slack, others) = (wait(SlackApi::start()), services(401));
+    let home = Home::new(&config(&others, &slack).replace("#on-call", "#nowhere"), RULES);
+    home.secrets(&format!("BOT={TOKEN}\nKEY={KEY}\n"));
+    let (_, said) = check(&home);
+    assert!(said.trim_end().lines().last().unwrap().starts_with("check failed; 2 errors"), "{said}");
+    assert!(!said.contains("all good"), "{said}");
+    let output = home.command(&["check", "--online", "--output", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["errors"]), (Some(1), &json!(2)), "{report:#}");
+    let problems = report["problems"].as_array().unwrap();
+    let messages: Vec<_> = problems.iter().filter_map(|problem| problem["message"].as_str()).collect();
+    for start in ["receiver all/slack: Slack refused", "receiver all/mailgun: Mailgun answered 401"] {
+        assert!(messages.iter().any(|message| message.starts_with(start)), "{start}\n{messages:?}");
+    }
+
+    let others = services(400);
+    home.write("autoheal.yml", &config(&others, &slack));
+    let (code, said) = check(&home);
+    assert!(code == Some(0) && said.trim_end().lines().last().unwrap().starts_with("all good: 2 rules"), "{said}");
 }
 
 #[test]

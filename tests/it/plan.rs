@@ -95,6 +95,18 @@ fn each_matcher_says_for_itself_whether_it_holds() {
     assert_eq!(ask("/api/v1/plan?explian=true").status(), 400);
 }
 
+#[test]
+fn an_alert_forges_no_line_of_a_plan() {
+    let home = Home::new(CONFIG, RULES);
+    let forged = "ui\u{1b}[2K\r\n  act        everything: is fine";
+    for (alertname, arguments) in [("Down", &[][..]), ("Down", &["--explain"]), ("Asks", &[])] {
+        payload(&home, alertname, forged, "firing");
+        let (_, said, _) = plan(&home, arguments);
+        assert!(said.contains("is fine") && !said.contains(['\u{1b}', '\r']), "{said:?}");
+        assert!(!said.lines().any(|line| line.trim_start().starts_with("act        everything")), "{said}");
+    }
+}
+
 /// The alert of [`payload`], as a store was told of it earlier.
 fn told(name: &str, status: AlertStatus, starts_at: Timestamp, ends_at: Option<Timestamp>) -> Alert {
     let labels = Labels::from([("alertname".to_owned(), "Down".to_owned()), ("name".to_owned(), name.to_owned())]);
@@ -234,7 +246,8 @@ fn a_file_that_is_no_store_of_this_version_is_refused_by_name() {
         assert_eq!((code, said.as_str(), error.lines().count()), (Some(2), "", 1), "{error}");
         assert!(error.contains("data/autoheal.db") && error.contains(words), "{words:?} is not in {error}");
     };
-    refused("No such file or directory");
+    refused("there is no store yet");
+    refused("a daemon makes it when it starts; without --store the plan assumes that nothing happened before");
     assert!(!home.path().join("data").exists(), "it is not made");
     fs::create_dir_all(home.store()).unwrap();
     refused("is a directory");

@@ -181,6 +181,34 @@ fn secrets_and_configuration_that_change_are_noticed_too_and_bad_ones_change_not
 }
 
 #[test]
+fn a_directory_of_rules_that_is_gone_changes_nothing() {
+    let home = Home::new("", &rules(&["first"]));
+    let daemon = home.start();
+    let (here, away) = (home.path().join("rules"), home.path().join("away"));
+    fs::rename(&here, &away).unwrap();
+    let (status, problem) = reload(&daemon);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(status == 500 && detail.contains("rules cannot be read"), "{problem}");
+    assert!(detail.contains("an empty directory says that there are none"), "{detail}");
+    assert_eq!(loaded(&daemon), ["first"]);
+    fs::rename(&away, &here).unwrap();
+    eventually("it is back", || successful(&daemon));
+
+    // On purpose.
+    fs::remove_file(here.join("rules.yml")).unwrap();
+    assert_eq!((reload(&daemon).0, loaded(&daemon).len()), (200, 0));
+    fs::remove_dir(&here).unwrap();
+    assert_eq!(reload(&daemon).0, 200);
+    // Rules may move elsewhere, too.
+    fs::create_dir(&here).unwrap();
+    home.write("rules/rules.yml", &rules(&["second"]));
+    assert_eq!((reload(&daemon).0, loaded(&daemon)), (200, vec!["second".to_owned()]));
+    fs::rename(&here, &away).unwrap();
+    home.write("autoheal.yml", "ruleFiles: [away/]\n");
+    assert_eq!((reload(&daemon).0, loaded(&daemon)), (200, vec!["second".to_owned()]));
+}
+
+#[test]
 fn a_running_heal_keeps_the_ladder_it_began_with() {
     let ladder = |container: &str, attempts: u32| {
         format!(

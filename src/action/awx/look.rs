@@ -115,7 +115,8 @@ impl Looking<'_> {
     }
 
     fn found(&self, template: u64, sending: &Sending) -> String {
-        let found = format!("{} is number {template} and takes all the rule asks for", self.name());
+        let name = self.on_server(&self.name());
+        let found = format!("{name} is number {template} and takes all the rule asks for");
         std::iter::once(found).chain(sending.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
     }
 
@@ -126,13 +127,17 @@ impl Looking<'_> {
             (None, Some(project)) => format!(" of project {project}"),
             (None, None) => String::new(),
         };
-        format!("{kind} «{}»{place} on AWX {}", self.job.template, self.client.server().name)
+        format!("{kind} «{}»{place}", self.job.template)
+    }
+
+    /// A name and where it is looked for. Faults say that themselves.
+    fn on_server(&self, name: &str) -> String {
+        format!("{name} on AWX {}", self.client.server().name)
     }
 
     fn refuse(&self, template: u64, wrong: &[String]) -> ActionOutcome {
-        ActionOutcome::Refused {
-            error: format!("{} (number {template}) was not launched: {}", self.name(), wrong.join("; ")),
-        }
+        let name = self.on_server(&self.name());
+        ActionOutcome::Refused { error: format!("{name} (number {template}) was not launched: {}", wrong.join("; ")) }
     }
 
     /// The number of the one template the rule means. A name alone may mean several, and a list shows only what we may see.
@@ -159,6 +164,7 @@ impl Looking<'_> {
             return Ok(number);
         }
         let answer = self.client.get(&format!("{list}/"), query, &format!("look up {name}"), self.until).await?;
+        let name = self.on_server(name);
         let numbers: Vec<u64> = model::rows(&answer.body).iter().filter_map(|row| row.get("id")?.as_u64()).collect();
         match numbers.as_slice() {
             [number] => {
@@ -205,7 +211,11 @@ impl Looking<'_> {
             match found.name() {
                 Some(name) if name != self.job.template => {
                     self.memory.forget();
-                    gone = format!("{}: number {template} is now called «{}»", self.name(), bounded(name));
+                    gone = format!(
+                        "{}: number {template} is now called «{}»",
+                        self.on_server(&self.name()),
+                        bounded(name)
+                    );
                 }
                 _ => return Ok((template, answer, found)),
             }
@@ -241,7 +251,7 @@ impl Looking<'_> {
         if let Some(organization) = &self.job.organization {
             query.push(("organization__name", organization));
         }
-        self.number_of(list, &query, &format!("{kind} «{name}» on AWX {}", self.client.server().name)).await
+        self.number_of(list, &query, &format!("{kind} «{name}»")).await
     }
 
     /// An earlier attempt may have run out of time while its job goes on; a second one would work against it.

@@ -50,33 +50,50 @@ impl Loader<'_> {
                 }
             }
         } else {
-            found.extend(self.default_rule_paths(incomplete || !sections.rules.is_empty()));
+            let may_have_rules = incomplete || !sections.rules.is_empty();
+            found.extend(self.default_rule_paths(&self.default_rules(), may_have_rules));
         }
         let mut seen = BTreeSet::new();
         found.retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
         found
     }
 
-    /// The directory `rules/` beside the first configuration file, or in the working directory when there is none. It
-    /// need not be there, and is missed only when no other place `may_have_rules`.
-    fn default_rule_paths(&self, may_have_rules: bool) -> Vec<PathBuf> {
+    /// The directory that holds rules when nothing says where they are: `rules/` beside the first configuration file, or in
+    /// the working directory when there is none.
+    pub(super) fn default_rules(&self) -> PathBuf {
         let first = self.options.config_files.first().map(|path| self.options.working_dir.join(path));
         let directory = match &first {
             Some(path) if path.is_dir() => path.as_path(),
             Some(path) => path.parent().unwrap_or(Path::new("")),
             None => &self.options.working_dir,
         };
-        match files::rule_files(&directory.join(DEFAULT_RULES), self.sources) {
-            Ok(files) => files,
-            Err((_, error)) if error.kind() == io::ErrorKind::NotFound && may_have_rules => Vec::new(),
-            Err((path, error)) => {
-                let severity =
-                    if error.kind() == io::ErrorKind::NotFound { Severity::Warning } else { Severity::Error };
-                self.push(Diagnostic { severity, ..self.unreadable(&path, &error) });
-                Vec::new()
-            }
-        }
+        directory.join(DEFAULT_RULES)
     }
+
+    /// The files in that directory. It need not be there unless it was before, and is missed only when no other place
+    /// `may_have_rules`.
+    fn default_rule_paths(&self, directory: &Path, may_have_rules: bool) -> Vec<PathBuf> {
+        let (path, error) = match files::rule_files(directory, self.sources) {
+            Ok(files) => return files,
+            Err(unreadable) => unreadable,
+        };
+        let problem = self.unreadable(&path, &error);
+        // A link that leads nowhere, here or below, is meant to lead somewhere; what stands beside it must not be lost for it.
+        let is_absent = error.kind() == io::ErrorKind::NotFound && path == directory && !is_link(directory);
+        if !is_absent {
+            self.push(problem);
+        } else if self.options.held_rules.as_deref() == Some(directory) {
+            self.push(problem.help("rules were read from it before; an empty directory says that there are none"));
+        } else if !may_have_rules {
+            self.push(Diagnostic { severity: Severity::Warning, ..problem });
+        }
+        Vec::new()
+    }
+}
+
+/// Whether a path itself is a link. A slash at its end would ask for what it leads to.
+fn is_link(path: &Path) -> bool {
+    path.components().collect::<PathBuf>().is_symlink()
 }
 
 /// Sorts files and directories named for a check into configuration files and files of rules, by what stands in them.

@@ -228,7 +228,12 @@ impl AwxJob<String> {
                 set(key, json!(value));
             }
         }
-        for (key, list) in [("limit", &self.limit), ("credentials", &self.credentials), ("labels", &self.labels)] {
+        if !self.limit.is_empty() {
+            // One host as a text, which is how rules write it.
+            let hosts = if let [host] = self.limit.as_slice() { json!(host) } else { json!(self.limit) };
+            set("limit", hosts);
+        }
+        for (key, list) in [("credentials", &self.credentials), ("labels", &self.labels)] {
             if !list.is_empty() {
                 set(key, json!(list));
             }

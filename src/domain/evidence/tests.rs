@@ -161,3 +161,37 @@ fn a_finding_is_one_bounded_line() {
     let just_fits = "x".repeat(Finding::MAX_TEXT);
     assert_eq!(Finding::new(Answer::Fails, &just_fits).what, just_fits);
 }
+
+#[test]
+fn what_an_alert_says_stays_within_the_quotes_of_a_query() {
+    let rendered = |query: &str, job: &str| {
+        let alert = Alert {
+            fingerprint: crate::domain::alert::Fingerprint::of(&Labels::new()),
+            status: crate::domain::alert::AlertStatus::Firing,
+            labels: Labels::from([("job".to_owned(), job.to_owned())]),
+            annotations: Labels::from([("summary".to_owned(), "it's down".to_owned())]),
+            starts_at: Timestamp::UNIX_EPOCH,
+            ends_at: None,
+            generator_url: String::new(),
+        };
+        let probe = Probe::Promql(Template::parse(query).unwrap()).render(AlertContext { alert: &alert });
+        probe.map(|probe| match probe {
+            Probe::Promql(query) => query,
+            other => panic!("{other:?}"),
+        })
+    };
+    let double = r#"up{job="{{ $labels.job }}"} == 1"#;
+    for (job, expected) in [
+        ("ui", r#"up{job="ui"} == 1"#),
+        (r#"x"} or vector(1) or up{job="y"#, r#"up{job="x\"} or vector(1) or up{job=\"y"} == 1"#),
+        (r"C:\disk", r#"up{job="C:\\disk"} == 1"#),
+        ("a\nb", r#"up{job="a\nb"} == 1"#),
+        ("it's", r#"up{job="it's"} == 1"#),
+    ] {
+        assert_eq!(rendered(double, job).unwrap(), expected);
+    }
+    let single = "up{job='{{ reReplaceAll `:.*` \"\" $labels.job }}'} == 1";
+    assert_eq!(rendered(single, "ui:80").unwrap(), "up{job='ui'} == 1");
+    let refused = rendered(single, "x'} or vector(1) or up{job='y").unwrap_err().to_string();
+    assert!(refused.contains("double quotes"), "{refused}");
+}

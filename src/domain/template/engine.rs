@@ -100,8 +100,18 @@ fn value_of(alert: &Alert) -> Value {
         ("Fingerprint", Value::from(alert.fingerprint.to_string())),
         ("Name", defined(alert.labels.get("alertname"))),
         ("Namespace", Value::from(namespace.map_or("default", String::as_str))),
+        ("Hash", Value::from(ancestors_hash(alert).to_string())),
     ];
     Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The number by which rules of openshift/autoheal tell alerts apart: 32 bits of FNV-1a over labels and annotations.
+fn ancestors_hash(alert: &Alert) -> u32 {
+    fn lines(labels: &Labels) -> impl Iterator<Item = &str> {
+        labels.iter().flat_map(|(name, value)| [name, "=", value, "\n"])
+    }
+    let text = lines(&alert.labels).chain(["\n"]).chain(lines(&alert.annotations));
+    text.flat_map(str::bytes).fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Writes the template anew with our prefix and checks, and strings in a form the engine reads as Go does.

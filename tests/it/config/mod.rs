@@ -13,10 +13,12 @@ use tempfile::TempDir;
 
 mod ancestor;
 mod awx;
+mod files;
 mod http;
 mod precautions;
 mod problems;
 mod receivers;
+mod references;
 mod routes;
 mod texts;
 mod time_intervals;

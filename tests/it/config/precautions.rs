@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autoheal::config::{Config, LoadOptions};
 use autoheal::domain::guard::Window;
 use autoheal::domain::rule::Mode;
 use autoheal::domain::rule_policy::{ApprovalPolicy, Flapping, RuleLimits, StormLimit};
@@ -82,6 +83,68 @@ rules:
     15 |   approval: {approvers: [ann]}
        |             ^^^^^^^^^^^^^^^^^^ needs `mode: ask`
     ");
+}
+
+#[test]
+fn an_approver_whom_nobody_is_gets_a_warning() {
+    let rules = r"
+rules:
+- metadata: {name: a}
+  labels: {alertname: X}
+  mode: ask
+  approval: {approvers: [ann, anne, ro, boss, bert, on-call, 'slack:U0123456789', 'slack:bob', bearer token 1, local]}
+  restartContainer: {name: ui}
+";
+    let config = r"
+web:
+  bearerTokens: ['${T}']
+  tokens:
+  - {name: ann, token: '${T1}', scopes: [approve]}
+  - {name: ro, token: '${T2}', scopes: [read, webhook]}
+  - {name: boss, token: '${T3}', scopes: [admin]}
+receivers: [{name: on-call, slack: {botToken: '${T}', channel: '#a'}}]
+";
+    let secrets = "T=tttttttttttttttttttttttt\nT1=ttttttttttttttttttttttt1\nT2=ttttttttttttttttttttttt2\nT3=ttttttttttttttttttttttt3\n";
+    let users = "basic_auth_users: {bert: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG}\n";
+    let directory =
+        super::place(&[("autoheal.yml", config), ("secrets", secrets), ("rules/a.yml", rules), ("web.yml", users)]);
+    let options = LoadOptions { web_config_file: Some("web.yml".into()), ..super::options(directory.path()) };
+    let (_, warnings) = Config::load(&options).unwrap();
+    assert_snapshot!(warnings.to_string(), @r"
+    warning: nobody who may approve is called `anne`
+     --> rules/a.yml:6:31
+      |
+    6 |   approval: {approvers: [ann, anne, ro, boss, bert, on-call, 'slack:U0123456789', 'slack:bob', bearer token 1, local]}
+      |                               ^^^^ no token with `approve` or `admin`, no user of --web-config-file, no receiver
+      |
+      = help: did you mean `ann`?
+
+    warning: nobody who may approve is called `ro`
+     --> rules/a.yml:6:37
+      |
+    6 |   approval: {approvers: [ann, anne, ro, boss, bert, on-call, 'slack:U0123456789', 'slack:bob', bearer token 1, local]}
+      |                                     ^^ no token with `approve` or `admin`, no user of --web-config-file, no receiver
+      |
+      = help: known approvers: ann, bearer token 1, bert, boss, on-call
+
+    warning: nobody who may approve is called `slack:bob`
+     --> rules/a.yml:6:83
+      |
+    6 |   approval: {approvers: [ann, anne, ro, boss, bert, on-call, 'slack:U0123456789', 'slack:bob', bearer token 1, local]}
+      |                                                                                   ^^^^^^^^^^^ no token with `approve` or `admin`, no user of --web-config-file, no receiver
+      |
+      = help: people in Slack are named by their member ID, such as slack:U0123456789
+
+    warning: nobody who may approve is called `local`
+     --> rules/a.yml:6:112
+      |
+    6 |   approval: {approvers: [ann, anne, ro, boss, bert, on-call, 'slack:U0123456789', 'slack:bob', bearer token 1, local]}
+      |                                                                                                                ^^^^^ no token with `approve` or `admin`, no user of --web-config-file, no receiver
+      |
+      = help: known approvers: ann, bearer token 1, bert, boss, on-call
+    ");
+    let without = LoadOptions { without_secrets: true, ..options };
+    assert_eq!(Config::load(&without).unwrap().1.to_string(), "", "who may approve is out of sight without secrets");
 }
 
 #[test]

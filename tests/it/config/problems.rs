@@ -546,10 +546,10 @@ rules:
       |                                                ^ expected RE2 syntax
 
     error: bad matcher: bad regular expression: missing closing )
-     --> rules/a.yml:5:14
+     --> rules/a.yml:5:24
       |
     5 |   matchers: ["job=~\"ui(\"", 'job=~"ui("', 'job~ui', "é"]
-      |              ^^^^^^^^^^^^^^ expected for example job=~"ui|post"
+      |                        ^ expected for example job=~"ui|post"
 
     error: bad matcher: bad regular expression: missing closing )
      --> rules/a.yml:5:39
@@ -579,33 +579,33 @@ rules:
      --> rules/a.yml:7:50
       |
     7 | - metadata: {name: spots, runbook: 'https://wiki/${NAME}'}
-      |                                                  ^^ taken as it stands, never replaced
+      |                                                  ^^^^^^^ taken as it stands, never replaced
       |
-      = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections
+      = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections; write $${NAME} for the text ${NAME}
 
     error: a reference to a secret is not allowed here
-     --> rules/a.yml:8:24
+     --> rules/a.yml:8:28
       |
     8 |   labels: {é: "éé", b: "q\"${B}"}
-      |                        ^^^^^^^^^ taken as it stands, never replaced
+      |                            ^^^^ taken as it stands, never replaced
       |
-      = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections
+      = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections; write $${B} for the text ${B}
 
     error: a reference to a secret is not allowed here
       --> rules/a.yml:11:14
        |
     11 |       folded ${C}
-       |              ^^ taken as it stands, never replaced
+       |              ^^^^ taken as it stands, never replaced
        |
-       = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections
+       = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections; write $${C} for the text ${C}
 
     error: a reference to a secret is not allowed here
       --> rules/a.yml:14:24
        |
     14 |     alertname: plain é ${A}
-       |                        ^^ taken as it stands, never replaced
+       |                        ^^^^ taken as it stands, never replaced
        |
-       = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections
+       = help: rules, names and numbers are logged and shown; secrets belong into receivers and connections; write $${A} for the text ${A}
     "#);
 }
 

@@ -98,6 +98,8 @@ fn other_hosts_and_other_variables_are_other_targets() {
 #[test]
 fn a_job_is_written_and_said_as_the_rule_has_it() {
     let alert = alert(&[]);
+    let one = job(&["web1"], "ui").render(AlertContext { alert: &alert }).unwrap();
+    assert_eq!(one.fields()["limit"], json!("web1"), "as most rules write it");
     let plain = AwxJob { extra_vars: BTreeMap::new(), ..job(&[], "ui") };
     let plain = plain.render(AlertContext { alert: &alert }).unwrap();
     assert_eq!(Value::Object(plain.fields()), json!({"server": "default", "template": "Restart"}));

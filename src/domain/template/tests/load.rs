@@ -40,7 +40,7 @@ fn a_number_that_would_be_read_otherwise_than_in_go_is_refused() {
 
 #[test]
 fn what_is_no_field_is_refused_with_what_there_is() {
-    let fields = "Status, Labels, Annotations, StartsAt, EndsAt, GeneratorURL, Fingerprint, Name, Namespace";
+    let fields = "Status, Labels, Annotations, StartsAt, EndsAt, GeneratorURL, Fingerprint, Name, Namespace, Hash";
     let no_job = format!("an alert has no field .job; it has {fields}; a label is $labels.job");
     let method = |name: &str| format!("{name} is not supported; a label of that name is (index $labels {name:?})");
     for (source, mark, message) in [

@@ -26,6 +26,8 @@ fn every_field_of_an_alert_is_there() {
         ("{{ .Fingerprint }}", &ended.fingerprint.to_string()),
         ("{{ .Name }}", "DiskFull"),
         ("{{ .Namespace }}", "shop"),
+        // What Go's hash/fnv makes of the same bytes.
+        ("{{ .Hash }}", "4087891443"),
         ("{{ len .Labels }}{{ len .Annotations }}", "22"),
     ] {
         assert_eq!(render_for(source, &ended).as_deref(), Ok(expected), "{source}");
