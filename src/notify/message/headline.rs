@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::MAX_NAME;
+use super::ending::Ending;
 use super::text::line;
 use crate::domain::heal::Heal;
 use crate::domain::message::{Message, MessageKind};
@@ -14,7 +15,6 @@ pub(super) fn headline(message: &Message) -> String {
     let heal = &message.heal;
     let name = line(trouble(heal), MAX_NAME);
     let action = heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
-    let attempts = attempts_used(heal);
     match message.kind {
         MessageKind::Started => format!("autoheal is at work on {name}: {action}."),
         MessageKind::AttemptFailed => {
@@ -23,11 +23,7 @@ pub(super) fn headline(message: &Message) -> String {
         }
         MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
         MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
-        MessageKind::Exhausted if heal.has_acted() && !matches!(heal.reason, Reason::Unverifiable { .. }) => {
-            let noun = if attempts == 1 { "attempt" } else { "attempts" };
-            format!("A human is needed: {name} still fires after {attempts} {noun} on {}.", heal.target)
-        }
-        MessageKind::Exhausted => format!("A human is needed: {name} on {}: {}.", heal.target, heal.reason),
+        MessageKind::Exhausted => format!("A human is needed: {}.", given_up(heal, &name)),
         MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
         MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
         MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
@@ -47,6 +43,19 @@ pub(super) fn headline(message: &Message) -> String {
             format!("No human is needed any more for {name} on {}: {why}.", heal.target)
         }
         MessageKind::Resolved => format!("{name} has resolved after {}.", rounded(heal.created_at, message.at)),
+    }
+}
+
+/// Why nothing is left to try.
+fn given_up(heal: &Heal, name: &str) -> String {
+    let Heal { target, reason, .. } = heal;
+    match Ending::of(heal) {
+        Ending::Resolved => {
+            let failure = last_failure(heal).unwrap_or(reason);
+            format!("{name} on {target} has resolved, but not all is well after {}: {failure}", attempts(heal))
+        }
+        Ending::Fires => format!("{name} still fires after {} on {target}", attempts(heal)),
+        Ending::Untouched | Ending::Unverifiable => format!("{name} on {target}: {reason}"),
     }
 }
 
@@ -74,6 +83,14 @@ pub(super) fn last_failure(heal: &Heal) -> Option<&Reason> {
                 | Reason::Unverifiable { .. }
         )
     })
+}
+
+/// How many attempts there were, such as `2 attempts`.
+pub(super) fn attempts(heal: &Heal) -> String {
+    match attempts_used(heal) {
+        1 => "1 attempt".to_owned(),
+        attempts => format!("{attempts} attempts"),
+    }
 }
 
 pub(super) fn attempts_used(heal: &Heal) -> u32 {

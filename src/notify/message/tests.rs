@@ -20,6 +20,8 @@ use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::links::Links;
 use crate::secret::Secret;
 
+mod outcomes;
+
 pub(super) const KINDS: [MessageKind; 15] = [
     MessageKind::Started,
     MessageKind::AttemptFailed,

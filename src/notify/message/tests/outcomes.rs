@@ -1,0 +1,34 @@
+//! What was really done, and what was not: the sentences on which somebody woken at night acts.
+
+use super::*;
+
+/// A page about a heal that gave up, whose story is only this.
+fn exhausted(status: AlertStatus, has_tried: bool, failure: Reason) -> Message {
+    let mut heal = heal(status);
+    heal.steps[0].attempts_used = 1;
+    heal.first_attempt_at = Some(at(1));
+    heal.last_action_ended_at = has_tried.then(|| at(40));
+    heal.tell(at(40), "failed", failure, "autoheal");
+    heal.phase = Phase::Ended { outcome: Outcome::Exhausted, at: at(43) };
+    Message { kind: MessageKind::Exhausted, at: at(43), heal, paused: None }
+}
+
+fn said(message: &Message) -> [String; 2] {
+    [subject(message), headline(message)]
+}
+
+#[test]
+fn what_resolved_without_its_other_evidence_is_no_resolved_message() {
+    let failure = Reason::NotVerified { within: seconds(50), missing: "http://ui answers 500".into() };
+    assert_eq!(
+        said(&exhausted(AlertStatus::Resolved, true, failure)),
+        [
+            "[NOT HEALED] InstanceDown ui (ui:9292 otus critical) — human needed, resolved but not verified",
+            "A human is needed: InstanceDown on docker:local/compose/otus/ui has resolved, but not all is well after \
+             1 attempt: not verified within 50s: http://ui answers 500.",
+        ]
+    );
+    let mut unknown = exhausted(AlertStatus::Resolved, true, Reason::NotifyOnly);
+    unknown.heal.reason = Reason::Unverifiable { within: seconds(50), what: "promql: no answer".into() };
+    assert!(subject(&unknown).starts_with("[NOT HEALED] "), "a filter archives what has resolved");
+}
