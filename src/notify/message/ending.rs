@@ -8,6 +8,8 @@ use crate::domain::reason::Reason;
 pub(super) enum Ending {
     /// Nothing was attempted for this heal.
     Untouched,
+    /// An action was begun, and what it did is not known.
+    Doubtful,
     /// An action was attempted and nobody could say whether it helped.
     Unverifiable,
     /// Alerts have resolved after what was done, and other evidence says that it is not well.
@@ -19,6 +21,7 @@ pub(super) enum Ending {
 impl Ending {
     pub(super) fn of(heal: &Heal) -> Self {
         match heal.reason {
+            Reason::ActionDoubtful { .. } => Self::Doubtful,
             _ if !heal.has_acted() => Self::Untouched,
             Reason::Unverifiable { .. } => Self::Unverifiable,
             _ if heal.all_resolved() => Self::Resolved,

@@ -24,6 +24,10 @@ pub(super) fn headline(message: &Message) -> String {
         MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
         MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
         MessageKind::Exhausted => format!("A human is needed: {}.", given_up(heal, &name)),
+        MessageKind::Suppressed if Ending::of(heal) == Ending::Doubtful => format!(
+            "A human is needed: autoheal began to {action} for {name} and stopped; look what it did: {}.",
+            heal.reason
+        ),
         MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
         MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
         MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
@@ -55,7 +59,7 @@ fn given_up(heal: &Heal, name: &str) -> String {
             format!("{name} on {target} has resolved, but not all is well after {}: {failure}", attempts(heal))
         }
         Ending::Fires => format!("{name} still fires after {} on {target}", attempts(heal)),
-        Ending::Untouched | Ending::Unverifiable => format!("{name} on {target}: {reason}"),
+        Ending::Untouched | Ending::Doubtful | Ending::Unverifiable => format!("{name} on {target}: {reason}"),
     }
 }
 

@@ -70,10 +70,13 @@ fn outcome(message: &Message) -> String {
         MessageKind::Recovered => "recovered on its own".to_owned(),
         MessageKind::Exhausted => match Ending::of(heal) {
             Ending::Untouched => "human needed, fires again after every step".to_owned(),
-            Ending::Unverifiable => "human needed, nobody could say whether it helped".to_owned(),
+            Ending::Doubtful | Ending::Unverifiable => "human needed, nobody could say whether it helped".to_owned(),
             Ending::Resolved => "human needed, resolved but not verified".to_owned(),
             Ending::Fires => format!("human needed, {} did not help", attempts(heal)),
         },
+        MessageKind::Suppressed if Ending::of(heal) == Ending::Doubtful => {
+            "human needed, autoheal began and stopped: look what it did".to_owned()
+        }
         MessageKind::Suppressed => "human needed, autoheal did not act".to_owned(),
         MessageKind::ApprovalNeeded => "approval needed".to_owned(),
         MessageKind::Expired => "human needed, nobody approved in time".to_owned(),

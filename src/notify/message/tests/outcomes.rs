@@ -32,3 +32,20 @@ fn what_resolved_without_its_other_evidence_is_no_resolved_message() {
     unknown.heal.reason = Reason::Unverifiable { within: seconds(50), what: "promql: no answer".into() };
     assert!(subject(&unknown).starts_with("[NOT HEALED] "), "a filter archives what has resolved");
 }
+
+#[test]
+fn what_autoheal_began_and_left_is_never_told_as_nothing_done() {
+    let mut message = exhausted(AlertStatus::Firing, true, Reason::NotifyOnly);
+    message.kind = MessageKind::Suppressed;
+    message.heal.reason = Reason::ActionDoubtful { error: "AWX job 7 was cancelled in AWX after 3 changes".into() };
+    assert_eq!(
+        said(&message),
+        [
+            "[FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, autoheal began and stopped: look what it did",
+            "A human is needed: autoheal began to restart container of otus/ui on local for InstanceDown and stopped; \
+             look what it did: AWX job 7 was cancelled in AWX after 3 changes.",
+        ]
+    );
+    let digest = Digest::of(&[&message], &pages());
+    assert!(digest.subject.ends_with("1 in need of a human: autoheal began and stopped"), "{digest:?}");
+}
