@@ -21,7 +21,7 @@ pub(super) fn headline(message: &Message) -> String {
             let failure = last_failure(heal).map_or_else(String::new, |reason| format!(": {reason}"));
             format!("It did not help{failure}. autoheal goes on: {}.", heal.reason)
         }
-        MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
+        MessageKind::Healed => format!("{name} is healed, nothing to do. {}; {}.", deed(heal, &action), heal.reason),
         MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
         MessageKind::Exhausted => format!("A human is needed: {}.", given_up(heal, &name)),
         MessageKind::Suppressed if Ending::of(heal) == Ending::Doubtful => format!(
@@ -47,6 +47,25 @@ pub(super) fn headline(message: &Message) -> String {
             format!("No human is needed any more for {name} on {}: {why}.", heal.target)
         }
         MessageKind::Resolved => format!("{name} has resolved after {}.", rounded(heal.created_at, message.at)),
+    }
+}
+
+/// What autoheal itself did about what is well now.
+fn deed(heal: &Heal, action: &str) -> String {
+    let reasons = || heal.timeline.iter().map(|entry| &entry.reason);
+    if reasons().any(|reason| matches!(reason, Reason::ActionDone { .. })) {
+        return format!("Done: {action}");
+    }
+    // What failed, or was left out of a long story, may have done something.
+    let is_unsure = heal.timeline_dropped > 0
+        || reasons().any(|reason| matches!(reason, Reason::ActionFailed { .. } | Reason::ActionTimedOut { .. }));
+    let found = reasons().rev().find_map(|reason| match reason {
+        Reason::ActionNotNeeded { what } => Some(what),
+        _ => None,
+    });
+    match found {
+        Some(found) if !is_unsure => format!("autoheal itself did nothing: {found}"),
+        _ => format!("Tried: {action}"),
     }
 }
 

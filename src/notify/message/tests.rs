@@ -200,10 +200,12 @@ pub(super) fn message(kind: MessageKind) -> Message {
     }
     let (phase, reason) = match kind {
         MessageKind::Started | MessageKind::AttemptFailed => at_work(kind, &mut heal, attempt),
-        MessageKind::Healed => (
-            ended(Outcome::Healed),
-            Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took: Duration::from_millis(42_345) },
-        ),
+        MessageKind::Healed => {
+            let done = Reason::ActionDone { what: "restarted ui".into(), took: seconds(2) };
+            heal.tell(at(3), "action done", done, "autoheal");
+            let took = Duration::from_millis(42_345);
+            (ended(Outcome::Healed), Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took })
+        }
         MessageKind::Recovered => (ended(Outcome::Recovered), Reason::ResolvedBeforeActing),
         MessageKind::Exhausted | MessageKind::Reminder | MessageKind::Over => {
             if kind != MessageKind::Exhausted {

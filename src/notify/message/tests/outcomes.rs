@@ -49,3 +49,20 @@ fn what_autoheal_began_and_left_is_never_told_as_nothing_done() {
     let digest = Digest::of(&[&message], &pages());
     assert!(digest.subject.ends_with("1 in need of a human: autoheal began and stopped"), "{digest:?}");
 }
+
+#[test]
+fn what_was_well_without_us_is_not_told_as_our_deed() {
+    let mut message = message(MessageKind::Healed);
+    let begins = "InstanceDown is healed, nothing to do. ";
+    let told = |message: &Message| headline(message).strip_prefix(begins).unwrap().to_owned();
+    assert!(told(&message).starts_with("Done: restart container of otus/ui on local; verified: "), "{message:?}");
+    message.heal.timeline.retain(|entry| !matches!(entry.reason, Reason::ActionDone { .. }));
+    assert!(told(&message).starts_with("Tried: restart container of otus/ui on local; "), "{}", told(&message));
+    let idle = Reason::ActionNotNeeded { what: "already restarted 10s ago".into() };
+    message.heal.tell(at(2), "nothing done", idle, "autoheal");
+    let nothing = "autoheal itself did nothing: already restarted 10s ago; verified: ";
+    assert!(told(&message).starts_with(nothing), "{}", told(&message));
+    let failed = Reason::ActionFailed { error: "exit 1".into() };
+    message.heal.tell(at(3), "action failed", failed, "autoheal");
+    assert!(told(&message).starts_with("Tried: restart"), "{}", told(&message));
+}
