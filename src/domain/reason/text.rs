@@ -165,10 +165,11 @@ impl fmt::Display for Reason {
                 write!(f, "step {}: attempt {attempt} of {attempts} follows after {}", step + 1, human(*pause))
             }
             Self::NextStep { step, steps } => write!(f, "step {} of {steps} follows", step + 1),
-            Self::LadderExhausted { steps, attempts } => {
+            Self::LadderExhausted { steps, attempts, last } => {
+                let at_last = if last.is_empty() { "" } else { ", at last: " };
                 write!(
                     f,
-                    "every step has been tried ({}, {}); a human is needed",
+                    "every step has been tried ({}, {}){at_last}{last}; a human is needed",
                     counted(*steps, "step"),
                     counted(*attempts as usize, "attempt")
                 )

@@ -10,6 +10,8 @@ pub(super) enum Ending {
     Untouched,
     /// An action was begun, and what it did is not known.
     Doubtful,
+    /// Whatever was attempted was refused or could not be tried, so nothing was done.
+    Fruitless,
     /// An action was attempted and nobody could say whether it helped.
     Unverifiable,
     /// Alerts have resolved after what was done, and other evidence says that it is not well.
@@ -24,6 +26,7 @@ impl Ending {
             Reason::ActionDoubtful { .. } => Self::Doubtful,
             _ if !heal.has_acted() => Self::Untouched,
             Reason::Unverifiable { .. } => Self::Unverifiable,
+            _ if !heal.has_tried() => Self::Fruitless,
             _ if heal.all_resolved() => Self::Resolved,
             _ => Self::Fires,
         }

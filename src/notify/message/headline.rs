@@ -18,8 +18,13 @@ pub(super) fn headline(message: &Message) -> String {
     match message.kind {
         MessageKind::Started => format!("autoheal is at work on {name}: {action}."),
         MessageKind::AttemptFailed => {
-            let failure = last_failure(heal).map_or_else(String::new, |reason| format!(": {reason}"));
-            format!("It did not help{failure}. autoheal goes on: {}.", heal.reason)
+            let what = match heal.last_failure() {
+                Some(Reason::ActionRefused { error }) => format!("The action was refused: {error}"),
+                Some(away @ Reason::UnreachableTooLong { .. }) => format!("It {away}"),
+                Some(failure) => format!("It did not help: {failure}"),
+                None => "It did not help".to_owned(),
+            };
+            format!("{what}. autoheal goes on: {}.", heal.reason)
         }
         MessageKind::Healed => format!("{name} is healed, nothing to do. {}; {}.", deed(heal, &action), heal.reason),
         MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
@@ -74,8 +79,15 @@ fn given_up(heal: &Heal, name: &str) -> String {
     let Heal { target, reason, .. } = heal;
     match Ending::of(heal) {
         Ending::Resolved => {
-            let failure = last_failure(heal).unwrap_or(reason);
+            let failure = heal.last_failure().unwrap_or(reason);
             format!("{name} on {target} has resolved, but not all is well after {}: {failure}", attempts(heal))
+        }
+        Ending::Fruitless => {
+            let failure = match heal.last_failure() {
+                Some(Reason::ActionRefused { error }) => format!("the action was refused: {error}"),
+                failure => failure.unwrap_or(reason).to_string(),
+            };
+            format!("autoheal could do nothing about {name} on {target}: {failure}")
         }
         Ending::Fires => format!("{name} still fires after {} on {target}", attempts(heal)),
         Ending::Untouched | Ending::Doubtful | Ending::Unverifiable => format!("{name} on {target}: {reason}"),
@@ -91,21 +103,6 @@ pub(super) fn trouble(heal: &Heal) -> &str {
 pub(super) fn waiting(message: &Message) -> String {
     let since = message.heal.call.as_ref().map(|call| call.since);
     since.map_or_else(String::new, |since| format!(", called {} ago", rounded(since, message.at)))
-}
-
-/// The latest failure in the story: why the attempt before this message did not heal.
-pub(super) fn last_failure(heal: &Heal) -> Option<&Reason> {
-    heal.timeline.iter().rev().map(|entry| &entry.reason).find(|reason| {
-        matches!(
-            reason,
-            Reason::ActionFailed { .. }
-                | Reason::ActionRefused { .. }
-                | Reason::ActionTimedOut { .. }
-                | Reason::UnreachableTooLong { .. }
-                | Reason::NotVerified { .. }
-                | Reason::Unverifiable { .. }
-        )
-    })
 }
 
 /// How many attempts there were, such as `2 attempts`.

@@ -70,6 +70,7 @@ fn outcome(message: &Message) -> String {
         MessageKind::Recovered => "recovered on its own".to_owned(),
         MessageKind::Exhausted => match Ending::of(heal) {
             Ending::Untouched => "human needed, fires again after every step".to_owned(),
+            Ending::Fruitless => "human needed, nothing could be done".to_owned(),
             Ending::Doubtful | Ending::Unverifiable => "human needed, nobody could say whether it helped".to_owned(),
             Ending::Resolved => "human needed, resolved but not verified".to_owned(),
             Ending::Fires => format!("human needed, {} did not help", attempts(heal)),
@@ -92,15 +93,20 @@ fn outcome(message: &Message) -> String {
 fn failed(message: &Message) -> String {
     let heal = &message.heal;
     let Some(step) = heal.current_step() else { return String::new() };
+    let how = match heal.last_failure() {
+        Some(Reason::ActionRefused { .. }) => "was refused",
+        Some(Reason::UnreachableTooLong { .. }) => "could not be tried",
+        _ => "did not help",
+    };
     // A step of which nothing has been tried is one the ladder has just climbed to.
     if step.attempts_used == 0 {
-        return format!("step {} did not help, {} of {} follows", heal.step, heal.step + 1, heal.steps.len());
+        return format!("step {} {how}, {} of {} follows", heal.step, heal.step + 1, heal.steps.len());
     }
     match heal.phase {
         Phase::Pending { due_at, .. } => {
-            format!("{} did not help, next in {}", attempt(heal), rounded(message.at, due_at))
+            format!("{} {how}, next in {}", attempt(heal), rounded(message.at, due_at))
         }
-        _ => format!("{} did not help", attempt(heal)),
+        _ => format!("{} {how}", attempt(heal)),
     }
 }
 

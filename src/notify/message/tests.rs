@@ -212,9 +212,10 @@ pub(super) fn message(kind: MessageKind) -> Message {
                 heal.call = Some(Call::new(MessageKind::Exhausted, at(43 - 7200)));
             }
             heal.steps[0].attempts_used = 2;
-            let failure = Reason::ActionFailed { error: "ui exited again with code 137".into() };
-            heal.tell(at(40), "action failed", failure, "autoheal");
-            (ended(Outcome::Exhausted), Reason::LadderExhausted { steps: 1, attempts: 2 })
+            heal.last_action_ended_at = Some(at(40));
+            let last = "ui exited again with code 137".to_owned();
+            heal.tell(at(40), "action failed", Reason::ActionFailed { error: last.clone() }, "autoheal");
+            (ended(Outcome::Exhausted), Reason::LadderExhausted { steps: 1, attempts: 2, last })
         }
         MessageKind::Suppressed => {
             heal.steps.clear();
@@ -316,7 +317,7 @@ fn who_was_called_reads_for_how_long_and_why_it_is_over() {
     message.heal.call = Some(Call::new(MessageKind::Exhausted, at(43)));
     (message.kind, message.at) = (MessageKind::Reminder, at(43 + 7200));
     assert!(subject(&message).ends_with("— human still needed, called 2h ago"), "{}", subject(&message));
-    let expected = "A human is still needed, called 2h ago: InstanceDown on docker:local/compose/otus/ui: every step has been tried (1 step, 2 attempts); a human is needed.";
+    let expected = "A human is still needed, called 2h ago: InstanceDown on docker:local/compose/otus/ui: every step has been tried (1 step, 2 attempts), at last: ui exited again with code 137; a human is needed.";
     assert_eq!(headline(&message), expected);
     let alert = message.heal.alerts[0].fingerprint;
     message.heal.tell(message.at, "resolved", Reason::AlertResolved { alert }, "alertmanager");

@@ -66,3 +66,32 @@ fn what_was_well_without_us_is_not_told_as_our_deed() {
     message.heal.tell(at(3), "action failed", failed, "autoheal");
     assert!(told(&message).starts_with("Tried: restart"), "{}", told(&message));
 }
+
+#[test]
+fn what_was_refused_or_out_of_reach_is_no_attempt_that_did_not_help() {
+    let refused = Reason::ActionRefused { error: "three containers match, max is 1".into() };
+    assert_eq!(
+        said(&exhausted(AlertStatus::Firing, false, refused.clone())),
+        [
+            "[FIRING:1] InstanceDown ui (ui:9292 otus critical) — human needed, nothing could be done",
+            "A human is needed: autoheal could do nothing about InstanceDown on docker:local/compose/otus/ui: \
+             the action was refused: three containers match, max is 1.",
+        ]
+    );
+    let away = Reason::UnreachableTooLong { error: "no connection".into(), waited: seconds(900) };
+    let [_, told] = said(&exhausted(AlertStatus::Firing, false, away));
+    assert!(told.ends_with("/ui: could not be tried for 15m: no connection."), "{told}");
+
+    let mut climbs = exhausted(AlertStatus::Firing, false, refused);
+    climbs.kind = MessageKind::AttemptFailed;
+    climbs.heal.steps.push(step(0));
+    climbs.heal.step = 1;
+    climbs.heal.phase = Phase::Pending { due_at: at(43), unreachable_since: None };
+    climbs.heal.reason = Reason::NextStep { step: 1, steps: 2 };
+    let [subject, headline] = said(&climbs);
+    assert!(subject.ends_with("— step 1 was refused, 2 of 2 follows"), "{subject}");
+    assert_eq!(
+        headline,
+        "The action was refused: three containers match, max is 1. autoheal goes on: step 2 of 2 follows."
+    );
+}
