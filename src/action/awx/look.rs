@@ -119,14 +119,23 @@ impl Looking<'_> {
         std::iter::once(found).chain(sending.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
     }
 
-    fn name(&self) -> String {
+    fn template_name(&self) -> String {
         let kind = if self.job.workflow { "workflow template" } else { "template" };
         let place = match (&self.job.organization, &self.job.project) {
             (Some(organization), _) => format!(" of organization {organization}"),
             (None, Some(project)) => format!(" of project {project}"),
             (None, None) => String::new(),
         };
-        format!("{kind} «{}»{place} on AWX {}", self.job.template, self.client.server().name)
+        format!("{kind} «{}»{place}", self.job.template)
+    }
+
+    /// The template and its server; a fault names the server by itself.
+    fn name(&self) -> String {
+        self.at_server(&self.template_name())
+    }
+
+    fn at_server(&self, thing: &str) -> String {
+        format!("{thing} on AWX {}", self.client.server().name)
     }
 
     fn refuse(&self, template: u64, wrong: &[String]) -> ActionOutcome {
@@ -145,7 +154,7 @@ impl Looking<'_> {
         if let Some(project) = self.job.project.as_ref().filter(|_| !self.job.workflow) {
             query.push(("project__name", project));
         }
-        self.number_of(folder(self.job.workflow), &query, &self.name()).await
+        self.number_of(folder(self.job.workflow), &query, &self.template_name()).await
     }
 
     async fn number_of(&self, list: &str, query: &[(&str, &str)], name: &str) -> Result<u64, ActionOutcome> {
@@ -160,6 +169,7 @@ impl Looking<'_> {
         }
         let answer = self.client.get(&format!("{list}/"), query, &format!("look up {name}"), self.until).await?;
         let numbers: Vec<u64> = model::rows(&answer.body).iter().filter_map(|row| row.get("id")?.as_u64()).collect();
+        let name = self.at_server(name);
         match numbers.as_slice() {
             [number] => {
                 self.memory.put(key, *number, self.client.now());
@@ -187,7 +197,7 @@ impl Looking<'_> {
     /// The template's number and what it takes. Asked at every launch, because that is changed by a click; a template that was
     /// removed or renamed since it was found is looked up anew.
     pub(super) async fn preflight(&self) -> Result<(u64, Answer, Preflight), ActionOutcome> {
-        let doing = format!("see what {} takes", self.name());
+        let doing = format!("see what {} takes", self.template_name());
         let mut gone = String::new();
         for _ in 0..2 {
             let template = self.template().await?;
@@ -218,7 +228,8 @@ impl Looking<'_> {
             return Ok(Vec::new());
         }
         let path = format!("{}/{template}/survey_spec/", folder(self.job.workflow));
-        let answer = self.client.get(&path, &[], &format!("read the survey of {}", self.name()), self.until).await?;
+        let answer =
+            self.client.get(&path, &[], &format!("read the survey of {}", self.template_name()), self.until).await?;
         Ok(model::questions(&answer.body))
     }
 
@@ -241,12 +252,12 @@ impl Looking<'_> {
         if let Some(organization) = &self.job.organization {
             query.push(("organization__name", organization));
         }
-        self.number_of(list, &query, &format!("{kind} «{name}» on AWX {}", self.client.server().name)).await
+        self.number_of(list, &query, &format!("{kind} «{name}»")).await
     }
 
     /// An earlier attempt may have run out of time while its job goes on; a second one would work against it.
     async fn see_that_none_runs(&self, template: u64) -> Result<(), ActionOutcome> {
-        let doing = format!("see whether {} still runs for us", self.name());
+        let doing = format!("see whether {} still runs for us", self.template_name());
         let user = user(self.client, self.memory, self.until).await?;
         let (template, limit) = (template.to_string(), self.job.limit.join(","));
         let mut query = vec![

@@ -1,16 +1,15 @@
 //! Every reason as the sentence a person reads.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::Reason;
-use super::words::{Because, counted, rounded};
+use super::words::{Because, counted};
 use crate::domain::duration;
 
 impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one arm per reason: the table of all sentences")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let human = |duration: Duration| duration::format(rounded(duration));
+        let human = duration::told;
         match self {
             Self::AlertFiring { alert } => write!(f, "alert {alert} fires"),
             Self::WaitingFor { hold_for } => {
