@@ -19,8 +19,16 @@ pub(super) fn cut(text: &str, max: usize) -> String {
     if shown.chars().count() < line.chars().count() { format!("{shown}…") } else { shown }
 }
 
-/// What a refusal says: `detail`, `message` or `error`, or every field's texts, or the text itself. Values may be lists, texts or objects.
+/// What a refusal says, without a full stop at its end, because our own words go on behind it: `detail`, `message` or `error`, or every field's texts, or the text itself. Values may be lists, texts or objects.
 pub(super) fn said(body: &Value, text: &str) -> String {
+    let mut said = said_whole(body, text);
+    if said.ends_with('.') && !said.ends_with("..") {
+        said.pop();
+    }
+    said
+}
+
+fn said_whole(body: &Value, text: &str) -> String {
     let texts = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items
@@ -86,6 +94,8 @@ mod tests {
     fn refusals_are_read_whatever_their_shape() {
         let said = |text: &str| said(&serde_json::from_str(text).unwrap_or(Value::Null), text);
         assert_eq!(said(r#"{"detail":"no"}"#), "no");
+        assert_eq!(said(r#"{"detail":"You may not. Ask somebody."}"#), "You may not. Ask somebody");
+        assert_eq!(said(r#"{"detail":"wait..."}"#), "wait...");
         assert_eq!(said(r#"{"limit":["a","b"],"x":{"y":1}}"#), r#"limit: a b; x: {"y":1}"#);
         assert_eq!(said("<html>proxy</html>"), "");
         assert_eq!(said("plain\nwords"), "plain words");

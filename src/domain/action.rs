@@ -105,6 +105,14 @@ pub enum ActionRenderError {
         /// What, and what to do about it.
         why: String,
     },
+    /// It is about one step of several.
+    #[error("step {number}: {source}")]
+    Step {
+        /// Which one, from 1 on.
+        number: usize,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
     /// A text that names a target came out empty. Empty never widens.
     #[error("{field} is empty after rendering {template:?}; an empty value would widen the target")]
     Empty {

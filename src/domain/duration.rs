@@ -162,6 +162,16 @@ pub fn format(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// Writes what a person wants to know of a duration: whole seconds from ten seconds on, tenths below.
+#[must_use]
+pub fn told(duration: Duration) -> String {
+    let unit_millis = if duration >= Duration::from_secs(10) { 1000 } else { 100 };
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let rounded = millis.saturating_add(unit_millis / 2) / unit_millis * unit_millis;
+    // A wait below the unit is told exactly rather than as nothing.
+    format(Duration::from_millis(if rounded == 0 { millis } else { rounded }))
+}
+
 /// A duration in the store: whole milliseconds, which is what it keeps of times too.
 pub mod stored {
     use std::time::Duration;

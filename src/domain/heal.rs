@@ -172,6 +172,22 @@ impl Heal {
         self.first_attempt_at.zip(self.last_action_ended_at).is_some_and(|(first, ended)| first <= ended)
     }
 
+    /// The latest failure in its story: why the attempt before did not heal.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Reason> {
+        self.timeline.iter().rev().map(|entry| &entry.reason).find(|reason| {
+            matches!(
+                reason,
+                Reason::ActionFailed { .. }
+                    | Reason::ActionRefused { .. }
+                    | Reason::ActionTimedOut { .. }
+                    | Reason::UnreachableTooLong { .. }
+                    | Reason::NotVerified { .. }
+                    | Reason::Unverifiable { .. }
+            )
+        })
+    }
+
     /// The attempt under way.
     #[must_use]
     pub const fn attempt(&self) -> Option<&Attempt> {

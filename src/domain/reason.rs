@@ -150,7 +150,13 @@ pub enum Reason {
     /// The next step comes.
     NextStep { step: usize, steps: usize },
     /// Every step has been tried.
-    LadderExhausted { steps: usize, attempts: u32 },
+    LadderExhausted {
+        steps: usize,
+        attempts: u32,
+        /// Why the last attempt did not heal.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        last: String,
+    },
     /// An answer came to an attempt that is over.
     AttemptOver,
     /// The heal has already ended.

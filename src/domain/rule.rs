@@ -165,14 +165,20 @@ impl HealRule {
     pub fn request(&self, alert: &Alert) -> HealRequest {
         let context = AlertContext { alert };
         let unsupported = self.unsupported.iter().map(|why| Err(ActionRenderError::Unsupported { why: why.clone() }));
-        let steps = self.steps.iter().map(|step| {
-            Ok(HealStep {
-                action: step.action.render(context)?,
-                attempts: step.attempts,
-                attempts_used: 0,
-                backoff: step.backoff,
-                timeout: step.timeout,
-                verify: step.verify.render(context)?,
+        let steps = self.steps.iter().enumerate().map(|(index, step)| {
+            let render = || {
+                Ok(HealStep {
+                    action: step.action.render(context)?,
+                    attempts: step.attempts,
+                    attempts_used: 0,
+                    backoff: step.backoff,
+                    timeout: step.timeout,
+                    verify: step.verify.render(context)?,
+                })
+            };
+            render().map_err(|error: ActionRenderError| match self.steps.len() {
+                1 => error,
+                _ => ActionRenderError::Step { number: index + 1, source: Box::new(error) },
             })
         });
         let ladder: Result<Vec<HealStep>, ActionRenderError> = unsupported.chain(steps).collect();

@@ -106,7 +106,7 @@ impl fmt::Display for Fault {
         write!(f, "could not {doing} on AWX {place}: ")?;
         match kind {
             Kind::NoConnection(said) => write!(f, "no connection: {said}; check awx.address and the network"),
-            Kind::Hung(limit) => write!(f, "no answer within {}; it may hang", duration::format(*limit)),
+            Kind::Hung(limit) => write!(f, "no answer within {}; it may hang", duration::told(*limit)),
             Kind::Broken(said) => write!(f, "the connection broke: {said}"),
             Kind::Status { status, said, request, .. } => {
                 write!(f, "HTTP {status}")?;
@@ -172,5 +172,12 @@ mod tests {
             matches!(outcome(known), ActionOutcome::Failed { error } if error.ends_with(": x (request 39d2 in its log)"))
         );
         assert_eq!(outcome(Kind::NoTime), ActionOutcome::TimedOut);
+    }
+    #[test]
+    fn nobody_reads_a_message_for_its_milliseconds() {
+        let (place, doing) = ("default (https://awx/api)".to_owned(), "follow our jobs".to_owned());
+        let hung = Fault { place, doing, kind: Kind::Hung(Duration::from_millis(5_999)) };
+        let said = "could not follow our jobs on AWX default (https://awx/api): no answer within 6s; it may hang";
+        assert_eq!(hung.to_string(), said);
     }
 }

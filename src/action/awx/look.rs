@@ -115,12 +115,11 @@ impl Looking<'_> {
     }
 
     fn found(&self, template: u64, sending: &Sending) -> String {
-        let name = self.on_server(&self.name());
-        let found = format!("{name} is number {template} and takes all the rule asks for");
+        let found = format!("{} is number {template} and takes all the rule asks for", self.name());
         std::iter::once(found).chain(sending.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
     }
 
-    fn name(&self) -> String {
+    fn template_name(&self) -> String {
         let kind = if self.job.workflow { "workflow template" } else { "template" };
         let place = match (&self.job.organization, &self.job.project) {
             (Some(organization), _) => format!(" of organization {organization}"),
@@ -130,14 +129,19 @@ impl Looking<'_> {
         format!("{kind} «{}»{place}", self.job.template)
     }
 
-    /// A name and where it is looked for. Faults say that themselves.
-    fn on_server(&self, name: &str) -> String {
-        format!("{name} on AWX {}", self.client.server().name)
+    /// The template and its server; a fault names the server by itself.
+    fn name(&self) -> String {
+        self.at_server(&self.template_name())
+    }
+
+    fn at_server(&self, thing: &str) -> String {
+        format!("{thing} on AWX {}", self.client.server().name)
     }
 
     fn refuse(&self, template: u64, wrong: &[String]) -> ActionOutcome {
-        let name = self.on_server(&self.name());
-        ActionOutcome::Refused { error: format!("{name} (number {template}) was not launched: {}", wrong.join("; ")) }
+        ActionOutcome::Refused {
+            error: format!("{} (number {template}) was not launched: {}", self.name(), wrong.join("; ")),
+        }
     }
 
     /// The number of the one template the rule means. A name alone may mean several, and a list shows only what we may see.
@@ -150,7 +154,7 @@ impl Looking<'_> {
         if let Some(project) = self.job.project.as_ref().filter(|_| !self.job.workflow) {
             query.push(("project__name", project));
         }
-        self.number_of(folder(self.job.workflow), &query, &self.name()).await
+        self.number_of(folder(self.job.workflow), &query, &self.template_name()).await
     }
 
     async fn number_of(&self, list: &str, query: &[(&str, &str)], name: &str) -> Result<u64, ActionOutcome> {
@@ -164,8 +168,8 @@ impl Looking<'_> {
             return Ok(number);
         }
         let answer = self.client.get(&format!("{list}/"), query, &format!("look up {name}"), self.until).await?;
-        let name = self.on_server(name);
         let numbers: Vec<u64> = model::rows(&answer.body).iter().filter_map(|row| row.get("id")?.as_u64()).collect();
+        let name = self.at_server(name);
         match numbers.as_slice() {
             [number] => {
                 self.memory.put(key, *number, self.client.now());
@@ -193,7 +197,7 @@ impl Looking<'_> {
     /// The template's number and what it takes. Asked at every launch, because that is changed by a click; a template that was
     /// removed or renamed since it was found is looked up anew.
     pub(super) async fn preflight(&self) -> Result<(u64, Answer, Preflight), ActionOutcome> {
-        let doing = format!("see what {} takes", self.name());
+        let doing = format!("see what {} takes", self.template_name());
         let mut gone = String::new();
         for _ in 0..2 {
             let template = self.template().await?;
@@ -211,11 +215,7 @@ impl Looking<'_> {
             match found.name() {
                 Some(name) if name != self.job.template => {
                     self.memory.forget();
-                    gone = format!(
-                        "{}: number {template} is now called «{}»",
-                        self.on_server(&self.name()),
-                        bounded(name)
-                    );
+                    gone = format!("{}: number {template} is now called «{}»", self.name(), bounded(name));
                 }
                 _ => return Ok((template, answer, found)),
             }
@@ -228,7 +228,8 @@ impl Looking<'_> {
             return Ok(Vec::new());
         }
         let path = format!("{}/{template}/survey_spec/", folder(self.job.workflow));
-        let answer = self.client.get(&path, &[], &format!("read the survey of {}", self.name()), self.until).await?;
+        let answer =
+            self.client.get(&path, &[], &format!("read the survey of {}", self.template_name()), self.until).await?;
         Ok(model::questions(&answer.body))
     }
 
@@ -256,7 +257,7 @@ impl Looking<'_> {
 
     /// An earlier attempt may have run out of time while its job goes on; a second one would work against it.
     async fn see_that_none_runs(&self, template: u64) -> Result<(), ActionOutcome> {
-        let doing = format!("see whether {} still runs for us", self.name());
+        let doing = format!("see whether {} still runs for us", self.template_name());
         let user = user(self.client, self.memory, self.until).await?;
         let (template, limit) = (template.to_string(), self.job.limit.join(","));
         let mut query = vec![

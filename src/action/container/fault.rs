@@ -147,7 +147,7 @@ impl fmt::Display for Fault {
                  authorization plugin, allow the request"
             ),
             Kind::Hung(limit) => {
-                write!(f, "the engine did not answer within {}; it may hang", duration::format(*limit))
+                write!(f, "the engine did not answer within {}; it may hang", duration::told(*limit))
             }
             Kind::Tls(said) => {
                 write!(f, "TLS failed: {said}; check tls {{caFile, certFile, keyFile}} of this host, and its address")

@@ -87,7 +87,7 @@ impl fmt::Display for Fault {
         write!(f, "could not {doing} on {place}: ")?;
         match kind {
             Kind::NoConnection(said) => write!(f, "no connection: {said}; check its address and the network"),
-            Kind::Hung(limit) => write!(f, "no answer within {}; it may hang", duration::format(*limit)),
+            Kind::Hung(limit) => write!(f, "no answer within {}; it may hang", duration::told(*limit)),
             Kind::Broken(said) => write!(f, "the connection broke: {said}"),
             Kind::LeftAlone(said) => write!(f, "it is not asked again so soon; last it was: {said}"),
             Kind::NoTime => f.write_str("the action's time was over"),

@@ -69,7 +69,7 @@ impl Requesting<'_> {
     /// What an answer means.
     fn judge(&self, answer: &Answer) -> Result<String, ActionOutcome> {
         let call = &self.request.call;
-        let answered = format!("{} answered {} after {}", self.name(), said(answer), duration::format(answer.took));
+        let answered = format!("{} answered {} after {}", self.name(), said(answer), duration::told(answer.took));
         if call.accepts(answer.status) {
             return match self.body_fits(answer) {
                 Ok(()) => Ok(answered),
@@ -134,7 +134,7 @@ impl Requesting<'_> {
 /// A refusal with the pause the server asks for.
 fn wait_hint(error: &str, answer: &Answer) -> String {
     match answer.retry_after() {
-        Some(pause) => format!("{error}; it wants to be left alone for {}", duration::format(pause)),
+        Some(pause) => format!("{error}; it wants to be left alone for {}", duration::told(pause)),
         None => error.to_owned(),
     }
 }

@@ -13,6 +13,8 @@ use crate::domain::reason::Reason;
 
 /// How long an action may be impossible to try before that counts as a failed attempt.
 const UNREACHABLE_LIMIT: Duration = Duration::from_mins(15);
+/// Characters of a failure that the reason of a heal's end repeats; the story has all of it.
+const SHOWN: usize = 300;
 /// Shortest and longest pause before an action that could not be tried is tried again.
 const UNREACHABLE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
@@ -183,6 +185,15 @@ fn next_step(draft: &mut Draft<'_>) {
         return;
     }
     let attempts = draft.heal.steps.iter().map(|step| step.attempts_used).sum();
-    draft.end(Outcome::Exhausted, Reason::LadderExhausted { steps, attempts });
+    let last = draft.heal.last_failure().map(|failure| in_short(&failure.to_string())).unwrap_or_default();
+    draft.end(Outcome::Exhausted, Reason::LadderExhausted { steps, attempts, last });
     draft.notify(MessageKind::Exhausted);
+}
+
+/// A failure within the bound.
+fn in_short(failure: &str) -> String {
+    match failure.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &failure[..end]),
+        None => failure.to_owned(),
+    }
 }

@@ -1,6 +1,7 @@
 //! What reasons mean to other heals, and what of them is news.
 
 use super::*;
+use crate::domain::duration;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -113,8 +114,8 @@ fn a_duration_is_told_in_tenths_up_to_ten_seconds_and_then_in_seconds() {
         (10_500, 11_000),
         (61_700, 62_000),
     ] {
-        let rounded = words::rounded(Duration::from_millis(millis));
-        assert_eq!(rounded, Duration::from_millis(told), "{millis} ms");
+        let said = duration::told(Duration::from_millis(millis));
+        assert_eq!(said, duration::format(Duration::from_millis(told)), "{millis} ms");
     }
     assert_eq!((words::counted(1, "alert"), words::counted(2, "alert")), ("1 alert".to_owned(), "2 alerts".to_owned()));
 }

@@ -1,16 +1,15 @@
 //! Every reason as the sentence a person reads.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::Reason;
-use super::words::{Because, counted, rounded};
+use super::words::{Because, counted};
 use crate::domain::duration;
 
 impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one arm per reason: the table of all sentences")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let human = |duration: Duration| duration::format(rounded(duration));
+        let human = duration::told;
         match self {
             Self::AlertFiring { alert } => write!(f, "alert {alert} fires"),
             Self::WaitingFor { hold_for } => {
@@ -166,10 +165,11 @@ impl fmt::Display for Reason {
                 write!(f, "step {}: attempt {attempt} of {attempts} follows after {}", step + 1, human(*pause))
             }
             Self::NextStep { step, steps } => write!(f, "step {} of {steps} follows", step + 1),
-            Self::LadderExhausted { steps, attempts } => {
+            Self::LadderExhausted { steps, attempts, last } => {
+                let at_last = if last.is_empty() { "" } else { ", at last: " };
                 write!(
                     f,
-                    "every step has been tried ({}, {}); a human is needed",
+                    "every step has been tried ({}, {}){at_last}{last}; a human is needed",
                     counted(*steps, "step"),
                     counted(*attempts as usize, "attempt")
                 )

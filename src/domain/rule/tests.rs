@@ -86,7 +86,7 @@ fn where_there_is_nothing_to_touch_the_heal_is_about_the_alert_itself() {
         (
             "a later step lacks it",
             HealRule { steps: vec![step("ui"), step("{{ $labels.site }}")], ..rule("two") },
-            Err("site"),
+            Err("step 2: name: template"),
         ),
         ("it comes out empty", HealRule { steps: vec![step("{{ \"\" }}")], ..rule("restart") }, Err("is empty")),
         ("nobody can do it", HealRule { unsupported, ..rule("old") }, Err("use `job`")),
@@ -95,7 +95,11 @@ fn where_there_is_nothing_to_touch_the_heal_is_about_the_alert_itself() {
         assert_eq!(request.target.to_string(), own, "{name}");
         match (request.ladder, expected) {
             (Ok(ladder), Ok(steps)) => assert_eq!(ladder.len(), steps, "{name}"),
-            (Err(error), Err(word)) => assert!(error.to_string().contains(word), "{name}: {error}"),
+            (Err(error), Err(word)) => {
+                let error = error.to_string();
+                assert!(error.contains(word), "{name}: {error}");
+                assert_eq!(error.contains("step "), name == "a later step lacks it", "{name}: {error}");
+            }
             (ladder, _) => panic!("{name}: {ladder:?}"),
         }
     }

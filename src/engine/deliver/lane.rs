@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::message::MessageKind;
 use crate::domain::{Timestamp, elapsed};
 use crate::notify::Pace;
 use crate::store::{DeliveryResult, Outgoing};
@@ -37,6 +38,12 @@ type Age = (Timestamp, Uuid);
 
 const fn age(outgoing: &Outgoing) -> Age {
     (outgoing.created_at, outgoing.id)
+}
+
+/// Whether it begins a story that may be told with others. What is to be decided never is: whoever decides must see what,
+/// and a bundle has no way to answer.
+const fn may_gather(outgoing: &Outgoing) -> bool {
+    outgoing.memory.is_none() && !matches!(outgoing.message.kind, MessageKind::ApprovalNeeded)
 }
 
 /// What to send next, and how many failures in a row it would add to.
@@ -100,7 +107,7 @@ impl Lane {
         self.failing.retain(|_, failing| failing.until > now);
         let gathers = self.gather_until.is_some_and(|until| until > now);
         let has_gathered = self.gather_until.take_if(|until| *until <= now).is_some();
-        let begins = |(_, outgoing): &(&Age, &Outgoing)| outgoing.memory.is_none() && !gathers;
+        let begins = |(_, outgoing): &(&Age, &Outgoing)| may_gather(outgoing) && !gathers;
         let bundle: Vec<_> = self.waiting.iter().filter(begins).map(|(age, _)| *age).collect();
         // What was kept for later goes together, however few these are.
         let held = |entry: &(&Age, &Outgoing)| entry.1.held && begins(entry);
@@ -112,7 +119,7 @@ impl Lane {
             let most = together.iter().map(|(_, id)| failures(*id)).max();
             (together, most.unwrap_or_default())
         } else {
-            let may_go = |(_, outgoing): &(&Age, &Outgoing)| outgoing.memory.is_some() || !gathers;
+            let may_go = |(_, outgoing): &(&Age, &Outgoing)| !may_gather(outgoing) || !gathers;
             let next = self.waiting.iter().filter(may_go).map(|(age, _)| (failures(age.1), *age)).min();
             let (failures, age) = next?;
             (vec![age], failures)
@@ -177,7 +184,7 @@ impl Lane {
 
     /// When a paused lane with something to send goes on.
     pub fn resumes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let gathered = self.gather_until.filter(|_| self.waiting.values().all(|outgoing| outgoing.memory.is_none()));
+        let gathered = self.gather_until.filter(|_| self.waiting.values().all(may_gather));
         let next = self.free_at().max(gathered);
         next.filter(|at| *at > now && !self.waiting.is_empty() && self.busy.is_empty())
     }

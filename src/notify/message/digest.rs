@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::blocks::join;
+use super::ending::Ending;
 use super::facts::paused;
 use super::headline::{rounded, trouble};
 use super::slack::{colour, escape};
@@ -36,14 +37,17 @@ pub struct Digest {
     pub lines: Vec<String>,
 }
 
-/// The words for a kind after a number of heals.
-const fn words(kind: MessageKind) -> &'static str {
-    match kind {
+/// The words for what a message tells after a number of heals.
+fn words(message: &Message) -> &'static str {
+    match message.kind {
         MessageKind::Started => "being worked on",
         MessageKind::AttemptFailed => "not yet helped, going on",
         MessageKind::Healed => "healed",
         MessageKind::Recovered => "recovered on their own",
         MessageKind::Exhausted => "in need of a human: every step was tried",
+        MessageKind::Suppressed if Ending::of(&message.heal) == Ending::Doubtful => {
+            "in need of a human: autoheal began and stopped"
+        }
         MessageKind::Suppressed => "in need of a human: autoheal did not act",
         MessageKind::Firing => "firing",
         MessageKind::Resolved => "resolved",
@@ -58,9 +62,10 @@ const fn words(kind: MessageKind) -> &'static str {
     }
 }
 
-/// Messages of one kind, by rule.
+/// Messages that tell the same, by rule.
 struct Group<'m> {
     kind: MessageKind,
+    words: &'static str,
     rules: BTreeMap<&'m str, Vec<&'m Message>>,
 }
 
@@ -87,19 +92,20 @@ impl Digest {
         }
         let times = || messages.iter().map(|message| message.at);
         let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
-        let mut kinds: BTreeMap<(u8, &str), Group<'_>> = BTreeMap::new();
+        let mut groups: BTreeMap<(u8, &str, &str), Group<'_>> = BTreeMap::new();
         for message in latest.values().copied() {
-            let group = kinds.entry((rank(message.kind), message.kind.as_str()));
-            let Group { rules, .. } = group.or_insert_with(|| Group { kind: message.kind, rules: BTreeMap::new() });
+            let (kind, words) = (message.kind, words(message));
+            let group = groups.entry((rank(kind), kind.as_str(), words));
+            let Group { rules, .. } = group.or_insert_with(|| Group { kind, words, rules: BTreeMap::new() });
             rules.entry(message.heal.rule.as_str()).or_default().push(message);
         }
         let mut counts = Vec::new();
         let mut lines = Vec::new();
-        for Group { kind, rules } in kinds.values() {
+        for Group { words, rules, .. } in groups.values() {
             let count: usize = rules.values().map(Vec::len).sum();
-            counts.push(format!("{count} {}", words(*kind)));
+            counts.push(format!("{count} {words}"));
             for (rule, members) in rules {
-                lines.push(format!("{} × {} — rule {}", members.len(), words(*kind), line(rule, 60)));
+                lines.push(format!("{} × {words} — rule {}", members.len(), line(rule, 60)));
                 let targets = by_target(members);
                 lines.extend(targets.iter().take(MAX_NAMED).map(|heals| member(heals)));
                 if targets.len() > MAX_NAMED {
@@ -111,7 +117,7 @@ impl Digest {
         pauses.dedup();
         lines.extend(pauses.iter().take(MAX_NAMED).map(|pause| format!("Paused: {}", line(pause, 200))));
         lines.extend(pages.heals().map(|all| format!("All heals: {all}")));
-        let worst = kinds.values().next().map_or(Tone::Good, |group| tone(group.kind));
+        let worst = groups.values().next().map_or(Tone::Good, |group| tone(group.kind));
         Self {
             subject: line(&format!("{} heals {}: {}", latest.len(), when(first, last), counts.join(", ")), 250),
             tone: worst,

@@ -1,7 +1,7 @@
 //! What is worth knowing of a heal, one name and value each.
 
 use super::Detail;
-use super::headline::{last_failure, rounded};
+use super::headline::rounded;
 use super::text::line;
 use crate::domain::heal::{Heal, HealStep};
 use crate::domain::message::{Message, MessageKind};
@@ -47,7 +47,7 @@ pub(super) fn facts(message: &Message, detail: Detail) -> Vec<Fact> {
         add("Outcome", &heal.reason.to_string());
     }
     if message.kind != MessageKind::Healed
-        && let Some(failure) = last_failure(heal)
+        && let Some(failure) = heal.last_failure()
     {
         add("Last failure", &failure.to_string());
     }

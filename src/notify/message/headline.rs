@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::MAX_NAME;
+use super::ending::Ending;
 use super::text::line;
 use crate::domain::heal::Heal;
 use crate::domain::message::{Message, MessageKind};
@@ -14,20 +15,24 @@ pub(super) fn headline(message: &Message) -> String {
     let heal = &message.heal;
     let name = line(trouble(heal), MAX_NAME);
     let action = heal.current_step().map(|step| step.action.summary()).unwrap_or_default();
-    let attempts = attempts_used(heal);
     match message.kind {
         MessageKind::Started => format!("autoheal is at work on {name}: {action}."),
         MessageKind::AttemptFailed => {
-            let failure = last_failure(heal).map_or_else(String::new, |reason| format!(": {reason}"));
-            format!("It did not help{failure}. autoheal goes on: {}.", heal.reason)
+            let what = match heal.last_failure() {
+                Some(Reason::ActionRefused { error }) => format!("The action was refused: {error}"),
+                Some(away @ Reason::UnreachableTooLong { .. }) => format!("It {away}"),
+                Some(failure) => format!("It did not help: {failure}"),
+                None => "It did not help".to_owned(),
+            };
+            format!("{what}. autoheal goes on: {}.", heal.reason)
         }
-        MessageKind::Healed => format!("{name} is healed, nothing to do. Done: {action}; {}.", heal.reason),
+        MessageKind::Healed => format!("{name} is healed, nothing to do. {}; {}.", deed(heal, &action), heal.reason),
         MessageKind::Recovered => format!("{name} is over, nothing to do: {}.", heal.reason),
-        MessageKind::Exhausted if heal.has_acted() && !matches!(heal.reason, Reason::Unverifiable { .. }) => {
-            let noun = if attempts == 1 { "attempt" } else { "attempts" };
-            format!("A human is needed: {name} still fires after {attempts} {noun} on {}.", heal.target)
-        }
-        MessageKind::Exhausted => format!("A human is needed: {name} on {}: {}.", heal.target, heal.reason),
+        MessageKind::Exhausted => format!("A human is needed: {}.", given_up(heal, &name)),
+        MessageKind::Suppressed if Ending::of(heal) == Ending::Doubtful => format!(
+            "A human is needed: autoheal began to {action} for {name} and stopped; look what it did: {}.",
+            heal.reason
+        ),
         MessageKind::Suppressed => format!("A human is needed: autoheal did not act on {name}: {}.", heal.reason),
         MessageKind::ApprovalNeeded => format!("A human must decide about {name}: {}.", heal.reason),
         MessageKind::Storm => format!("A human is needed: {}.", heal.reason),
@@ -53,6 +58,45 @@ pub(super) fn headline(message: &Message) -> String {
     }
 }
 
+/// What autoheal itself did about what is well now.
+fn deed(heal: &Heal, action: &str) -> String {
+    let reasons = || heal.timeline.iter().map(|entry| &entry.reason);
+    if reasons().any(|reason| matches!(reason, Reason::ActionDone { .. })) {
+        return format!("Done: {action}");
+    }
+    // What failed, or was left out of a long story, may have done something.
+    let is_unsure = heal.timeline_dropped > 0
+        || reasons().any(|reason| matches!(reason, Reason::ActionFailed { .. } | Reason::ActionTimedOut { .. }));
+    let found = reasons().rev().find_map(|reason| match reason {
+        Reason::ActionNotNeeded { what } => Some(what),
+        _ => None,
+    });
+    match found {
+        Some(found) if !is_unsure => format!("autoheal itself did nothing: {found}"),
+        _ => format!("Tried: {action}"),
+    }
+}
+
+/// Why nothing is left to try.
+fn given_up(heal: &Heal, name: &str) -> String {
+    let Heal { target, reason, .. } = heal;
+    match Ending::of(heal) {
+        Ending::Resolved => {
+            let failure = heal.last_failure().unwrap_or(reason);
+            format!("{name} on {target} has resolved, but not all is well after {}: {failure}", attempts(heal))
+        }
+        Ending::Fruitless => {
+            let failure = match heal.last_failure() {
+                Some(Reason::ActionRefused { error }) => format!("the action was refused: {error}"),
+                failure => failure.unwrap_or(reason).to_string(),
+            };
+            format!("autoheal could do nothing about {name} on {target}: {failure}")
+        }
+        Ending::Fires => format!("{name} still fires after {} on {target}", attempts(heal)),
+        Ending::Untouched | Ending::Doubtful | Ending::Unverifiable => format!("{name} on {target}: {reason}"),
+    }
+}
+
 /// The name a person knows the trouble by.
 pub(super) fn trouble(heal: &Heal) -> &str {
     heal.alerts.first().map(|alert| alert.name()).filter(|name| !name.is_empty()).unwrap_or(&heal.rule)
@@ -64,19 +108,12 @@ pub(super) fn waiting(message: &Message) -> String {
     since.map_or_else(String::new, |since| format!(", called {} ago", rounded(since, message.at)))
 }
 
-/// The latest failure in the story: why the attempt before this message did not heal.
-pub(super) fn last_failure(heal: &Heal) -> Option<&Reason> {
-    heal.timeline.iter().rev().map(|entry| &entry.reason).find(|reason| {
-        matches!(
-            reason,
-            Reason::ActionFailed { .. }
-                | Reason::ActionRefused { .. }
-                | Reason::ActionTimedOut { .. }
-                | Reason::UnreachableTooLong { .. }
-                | Reason::NotVerified { .. }
-                | Reason::Unverifiable { .. }
-        )
-    })
+/// How many attempts there were, such as `2 attempts`.
+pub(super) fn attempts(heal: &Heal) -> String {
+    match attempts_used(heal) {
+        1 => "1 attempt".to_owned(),
+        attempts => format!("{attempts} attempts"),
+    }
 }
 
 pub(super) fn attempts_used(heal: &Heal) -> u32 {

@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod data;
 pub mod digest;
 pub mod document;
+mod ending;
 mod facts;
 mod headline;
 pub mod html;

@@ -1,6 +1,7 @@
 //! The subject: Alertmanager's form, which on-call people read at a glance, and the outcome after it.
 
-use super::headline::{attempts_used, rounded, waiting};
+use super::ending::Ending;
+use super::headline::{attempts, rounded, waiting};
 use super::text::line;
 use crate::domain::alert::AlertStatus;
 use crate::domain::duration;
@@ -19,16 +20,21 @@ pub const MAX_SUBJECT: usize = 250;
 pub fn subject(message: &Message) -> String {
     let outcome = line(&outcome(message), MAX_SUBJECT / 2);
     if outcome.is_empty() {
-        return line(&alerts(&message.heal), MAX_SUBJECT);
+        return line(&alerts(message), MAX_SUBJECT);
     }
     // When it is too long the labels give way: the outcome is what the reader does not know yet.
     let room = MAX_SUBJECT - outcome.chars().count() - " — ".chars().count();
-    format!("{} — {outcome}", line(&alerts(&message.heal), room))
+    format!("{} — {outcome}", line(&alerts(message), room))
 }
 
-fn alerts(heal: &Heal) -> String {
-    let firing = heal.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
-    let mut text = if firing == 0 { "[RESOLVED]".to_owned() } else { format!("[FIRING:{firing}]") };
+fn alerts(message: &Message) -> String {
+    let heal = &message.heal;
+    let mut text = match heal.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count() {
+        // Mail filters put away what has resolved, and nobody would see that somebody is needed.
+        0 if message.kind.needs_human() => "[NOT HEALED]".to_owned(),
+        0 => "[RESOLVED]".to_owned(),
+        firing => format!("[FIRING:{firing}]"),
+    };
     let mut common = heal.alerts.first().map(|alert| alert.labels.clone()).unwrap_or_default();
     common.retain(|name, value| heal.alerts.iter().all(|alert| alert.labels.get(name) == Some(value)));
     let mut word = |value: &str| {
@@ -62,14 +68,16 @@ fn outcome(message: &Message) -> String {
             _ => "healed".to_owned(),
         },
         MessageKind::Recovered => "recovered on its own".to_owned(),
-        MessageKind::Exhausted if !heal.has_acted() => "human needed, fires again after every step".to_owned(),
-        MessageKind::Exhausted if matches!(heal.reason, Reason::Unverifiable { .. }) => {
-            "human needed, nobody could say whether it helped".to_owned()
-        }
-        MessageKind::Exhausted => match attempts_used(heal) {
-            1 => "human needed, 1 attempt did not help".to_owned(),
-            attempts => format!("human needed, {attempts} attempts did not help"),
+        MessageKind::Exhausted => match Ending::of(heal) {
+            Ending::Untouched => "human needed, fires again after every step".to_owned(),
+            Ending::Fruitless => "human needed, nothing could be done".to_owned(),
+            Ending::Doubtful | Ending::Unverifiable => "human needed, nobody could say whether it helped".to_owned(),
+            Ending::Resolved => "human needed, resolved but not verified".to_owned(),
+            Ending::Fires => format!("human needed, {} did not help", attempts(heal)),
         },
+        MessageKind::Suppressed if Ending::of(heal) == Ending::Doubtful => {
+            "human needed, autoheal began and stopped: look what it did".to_owned()
+        }
         MessageKind::Suppressed => "human needed, autoheal did not act".to_owned(),
         MessageKind::ApprovalNeeded => "approval needed".to_owned(),
         MessageKind::Expired => "human needed, nobody approved in time".to_owned(),
@@ -86,15 +94,20 @@ fn outcome(message: &Message) -> String {
 fn failed(message: &Message) -> String {
     let heal = &message.heal;
     let Some(step) = heal.current_step() else { return String::new() };
+    let how = match heal.last_failure() {
+        Some(Reason::ActionRefused { .. }) => "was refused",
+        Some(Reason::UnreachableTooLong { .. }) => "could not be tried",
+        _ => "did not help",
+    };
     // A step of which nothing has been tried is one the ladder has just climbed to.
     if step.attempts_used == 0 {
-        return format!("step {} did not help, {} of {} follows", heal.step, heal.step + 1, heal.steps.len());
+        return format!("step {} {how}, {} of {} follows", heal.step, heal.step + 1, heal.steps.len());
     }
     match heal.phase {
         Phase::Pending { due_at, .. } => {
-            format!("{} did not help, next in {}", attempt(heal), rounded(message.at, due_at))
+            format!("{} {how}, next in {}", attempt(heal), rounded(message.at, due_at))
         }
-        _ => format!("{} did not help", attempt(heal)),
+        _ => format!("{} {how}", attempt(heal)),
     }
 }
 

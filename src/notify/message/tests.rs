@@ -20,6 +20,8 @@ use crate::domain::rule::{Mode, VerifyPolicy};
 use crate::links::Links;
 use crate::secret::Secret;
 
+mod outcomes;
+
 pub(super) const KINDS: [MessageKind; 16] = [
     MessageKind::Started,
     MessageKind::AttemptFailed,
@@ -178,6 +180,17 @@ fn people(kind: MessageKind, rule: &str, action: String) -> (Phase, Reason) {
     }
 }
 
+fn gave_up(kind: MessageKind, heal: &mut Heal) -> Reason {
+    if kind != MessageKind::Exhausted {
+        heal.call = Some(Call::new(MessageKind::Exhausted, at(43 - 7200)));
+    }
+    heal.steps[0].attempts_used = 2;
+    heal.last_action_ended_at = Some(at(40));
+    let last = "ui exited again with code 137".to_owned();
+    heal.tell(at(40), "action failed", Reason::ActionFailed { error: last.clone() }, "autoheal");
+    Reason::LadderExhausted { steps: 1, attempts: 2, last }
+}
+
 /// A message of each kind as the decisions make it.
 pub(super) fn message(kind: MessageKind) -> Message {
     let is_over =
@@ -205,19 +218,15 @@ pub(super) fn message(kind: MessageKind) -> Message {
     }
     let (phase, reason) = match kind {
         MessageKind::Started | MessageKind::AttemptFailed => at_work(kind, &mut heal, attempt),
-        MessageKind::Healed => (
-            ended(Outcome::Healed),
-            Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took: Duration::from_millis(42_345) },
-        ),
+        MessageKind::Healed => {
+            let done = Reason::ActionDone { what: "restarted ui".into(), took: seconds(2) };
+            heal.tell(at(3), "action done", done, "autoheal");
+            let took = Duration::from_millis(42_345);
+            (ended(Outcome::Healed), Reason::Verified { evidence: String::new(), healthy_for: seconds(5), took })
+        }
         MessageKind::Recovered => (ended(Outcome::Recovered), Reason::ResolvedBeforeActing),
         MessageKind::Exhausted | MessageKind::Reminder | MessageKind::Over => {
-            if kind != MessageKind::Exhausted {
-                heal.call = Some(Call::new(MessageKind::Exhausted, at(43 - 7200)));
-            }
-            heal.steps[0].attempts_used = 2;
-            let failure = Reason::ActionFailed { error: "ui exited again with code 137".into() };
-            heal.tell(at(40), "action failed", failure, "autoheal");
-            (ended(Outcome::Exhausted), Reason::LadderExhausted { steps: 1, attempts: 2 })
+            (ended(Outcome::Exhausted), gave_up(kind, &mut heal))
         }
         MessageKind::Suppressed => {
             heal.steps.clear();
@@ -320,7 +329,7 @@ fn who_was_called_reads_for_how_long_and_why_it_is_over() {
     message.heal.call = Some(Call::new(MessageKind::Exhausted, at(43)));
     (message.kind, message.at) = (MessageKind::Reminder, at(43 + 7200));
     assert!(subject(&message).ends_with("— human still needed, called 2h ago"), "{}", subject(&message));
-    let expected = "A human is still needed, called 2h ago: InstanceDown on docker:local/compose/otus/ui: every step has been tried (1 step, 2 attempts); a human is needed.";
+    let expected = "A human is still needed, called 2h ago: InstanceDown on docker:local/compose/otus/ui: every step has been tried (1 step, 2 attempts), at last: ui exited again with code 137; a human is needed.";
     assert_eq!(headline(&message), expected);
     let alert = message.heal.alerts[0].fingerprint;
     message.heal.tell(message.at, "resolved", Reason::AlertResolved { alert }, "alertmanager");

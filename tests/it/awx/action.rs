@@ -140,12 +140,17 @@ async fn an_ambiguous_name_and_missing_rights_refuse() {
     ] {
         let outcome = carry_out(&action_for(settings(&server.url(), token)), &assign(prompted("web1"))).await;
         assert!(matches!(outcome, ActionOutcome::Refused { .. }) && said(&outcome).contains(expected), "{outcome:?}");
+        assert!(
+            said(&outcome).matches(" on AWX ").count() == 1 && !said(&outcome).contains(".;"),
+            "one sentence: {outcome:?}"
+        );
     }
     let outcome = carry_out(&action_for(settings(&server.url(), "revoked")), &assign(prompted("web1"))).await;
     assert!(
         matches!(outcome, ActionOutcome::Unreachable { .. }),
         "the gateway may be wrong, so it costs no attempt: {outcome:?}"
     );
+    assert_eq!(said(&outcome).matches(" on AWX ").count(), 1, "{outcome:?}");
     assert!(said(&outcome).contains("check awx.token") && !said(&outcome).contains("revoked"), "{outcome:?}");
     assert!(server.world().jobs.is_empty());
 }

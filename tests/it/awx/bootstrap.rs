@@ -220,7 +220,7 @@ fn who_may_not_is_told_what_to_ask_for() {
     let (code, said) = Desk::bot(FILE).bootstrap();
     assert_eq!(code, 1, "{said}");
     assert_snapshot!(said, @r"
-    error: could not create organization Otus on AWX default (http://awx/api): HTTP 403: You do not have permission to perform this action.; ask an administrator of that AWX to create organization Otus, which only a system administrator can (our user: alertbot)
+    error: could not create organization Otus on AWX default (http://awx/api): HTTP 403: You do not have permission to perform this action; ask an administrator of that AWX to create organization Otus, which only a system administrator can (our user: alertbot)
     not everything is there; what is done stays done, and the next run goes on from it: 0 unchanged, 0 created, 0 corrected, 1 failed
     ");
     // A member of an organization that is there.
@@ -288,7 +288,7 @@ fn a_synchronisation_is_waited_for_and_not_for_ever() {
     assert_eq!(code, 0, "{said}");
     let (code, said) = Desk::new(&FILE.replace("playbook: site.yml", "playbook: gone.yml")).bootstrap();
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("Playbook not found for project.: it was not in the repository when"), "{said}");
+    assert!(said.contains("Playbook not found for project: it was not in the repository when"), "{said}");
 }
 
 #[test]

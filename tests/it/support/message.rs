@@ -39,7 +39,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         target: action.target(),
         mode: Mode::Act,
         phase: Phase::Ended { outcome: Outcome::Exhausted, at: now() },
-        reason: Reason::LadderExhausted { steps: 1, attempts: 1 },
+        reason: Reason::LadderExhausted { steps: 1, attempts: 1, last: String::new() },
         steps: vec![HealStep {
             action,
             attempts: 1,
@@ -67,7 +67,7 @@ pub fn exhausted(channel: &str, job: &str) -> Outgoing {
         call: None,
         relapses: Vec::new(),
         first_attempt_at: Some(now()),
-        last_action_ended_at: None,
+        last_action_ended_at: Some(now()),
         created_at: now(),
         updated_at: now(),
         timeline: Vec::new(),

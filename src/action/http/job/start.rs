@@ -98,7 +98,7 @@ impl Runner<'_> {
             429 | 503 => {
                 let pause = answer
                     .retry_after()
-                    .map(|pause| format!("; it wants to be left alone for {}", duration::format(pause)));
+                    .map(|pause| format!("; it wants to be left alone for {}", duration::told(pause)));
                 ActionOutcome::Unreachable { error: format!("{error}{}", pause.unwrap_or_default()) }
             }
             300..=399 => ActionOutcome::Refused {

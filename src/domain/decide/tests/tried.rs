@@ -140,3 +140,26 @@ fn who_cannot_be_reached_calls_a_human_once_and_that_ends_with_the_deed() {
     world.ends(done());
     assert_eq!(world.kinds(), [MessageKind::Started, MessageKind::HeldUp, MessageKind::Over]);
 }
+
+#[test]
+fn who_gives_up_says_why_the_last_attempt_did_not_help() {
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(ActionOutcome::Refused { error: "3 containers match, max is 1".into() });
+    let reason = &world.last().reason;
+    assert_eq!(
+        reason.to_string(),
+        "every step has been tried (1 step, 1 attempt), at last: 3 containers match, max is 1; a human is needed"
+    );
+    let stored = serde_json::json!({"code": "ladder_exhausted", "steps": 1, "attempts": 2});
+    let stored: Reason = serde_json::from_value(stored).expect("a heal that was stored before");
+    assert_eq!(stored.to_string(), "every step has been tried (1 step, 2 attempts); a human is needed");
+
+    let mut world = World::new();
+    world.fires(request(vec![step(1)]));
+    world.due();
+    world.ends(ActionOutcome::Failed { error: "ä".repeat(5000) });
+    let said = world.last().reason.to_string();
+    assert!(said.chars().count() < 400 && said.ends_with("ä…; a human is needed"), "{said}");
+}

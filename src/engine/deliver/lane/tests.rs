@@ -219,3 +219,35 @@ fn what_was_kept_for_later_goes_together() {
     let next = lane.next(at(0)).unwrap();
     assert_eq!(next.outgoings.iter().map(|outgoing| outgoing.id.as_u128()).collect::<Vec<_>>(), [1, 2]);
 }
+
+#[test]
+fn what_is_to_be_decided_goes_by_itself_and_does_not_wait_for_others() {
+    let pace = Pace { bundle_from: 2, gather: Duration::from_secs(10), ..Pace::default() };
+    let mut lane = Lane::new(pace);
+    let question = |id| {
+        let mut question = outgoing(id, id);
+        question.message.kind = MessageKind::ApprovalNeeded;
+        question
+    };
+    for outgoing in [question(1), question(2), outgoing(3, 3), outgoing(4, 4), Outgoing { held: true, ..question(5) }] {
+        lane.push(outgoing);
+    }
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let next = lane.next(at(0)).unwrap();
+        told.push(next.outgoings.iter().map(|outgoing| outgoing.id.as_u128()).collect::<Vec<_>>());
+        let sent = |outgoing: &Outgoing| (outgoing.clone(), DeliveryResult::Sent { memory: None });
+        lane.settle(&next.outgoings.iter().map(sent).collect::<Vec<_>>(), None, at(0));
+    }
+    assert_eq!(told, [vec![3, 4], vec![1]]);
+    lane.push(outgoing(6, 6));
+    for expected in [2, 5] {
+        let next = lane.next(at(5)).unwrap();
+        assert_eq!((number(&next), next.outgoings.len()), (expected, 1), "while others gather");
+        assert!(lane.resumes_at(at(5)).is_none(), "busy");
+        sent(&mut lane, &next, 5);
+    }
+    assert!(lane.next(at(5)).is_none() && lane.resumes_at(at(5)) == Some(at(10)));
+    lane.push(question(7));
+    assert_eq!(lane.resumes_at(at(5)), None, "it may go at once");
+}
