@@ -143,10 +143,10 @@ rules:
         daemon.heals()[0]["reason"].as_str().unwrap().starts_with("could not be tried")
     });
     post("resolved", "Tries");
-    let healed = daemon.wait_for_state("healed");
-    let exported = export_and_test(&home, &daemon, &healed, "healed");
+    let recovered = daemon.wait_for_state("recovered");
+    let exported = export_and_test(&home, &daemon, &recovered, "recovered");
     assert!(exported.contains("outcome: unreachable"), "{exported}");
-    let path = format!("/api/v1/heals/{}/test", healed["id"].as_str().unwrap());
+    let path = format!("/api/v1/heals/{}/test", recovered["id"].as_str().unwrap());
     let answer = daemon.request("GET", &path).send().unwrap();
     assert_eq!(answer.headers()["content-type"], "application/yaml");
     assert_eq!(daemon.status("/api/v1/heals/00000000-0000-0000-0000-000000000007/test"), Some(404));

@@ -110,11 +110,12 @@ fn remembered(
         return Ok(Remembered { acted_at, ..Remembered::default() });
     };
     // The same firing as before: it has not resolved since, and it does not claim to have begun after the heal ended.
-    // A heal that was verified by other evidence than the resolve may find its alert firing still; that is a relapse.
-    let is_same_firing = episode.status == AlertStatus::Firing
-        && (alert.starts_at <= episode.starts_at || alert.starts_at <= memory.at)
-        && memory.outcome != Outcome::Healed;
-    if is_same_firing {
+    let is_same_firing =
+        episode.status == AlertStatus::Firing && (alert.starts_at <= episode.starts_at || alert.starts_at <= memory.at);
+    // A heal that was verified by other evidence than the resolve may find its alert firing still. That is a relapse once
+    // it has had the time to resolve; until then Alertmanager only repeats itself.
+    let may_resolve_yet = elapsed(memory.at, now) < time_to_resolve(request, memory);
+    if is_same_firing && (memory.outcome != Outcome::Healed || may_resolve_yet) {
         return Err(Reason::EpisodeEnded { alert: alert.fingerprint, outcome: memory.outcome });
     }
     let is_soon = elapsed(memory.at, now) < request.throttle
@@ -124,6 +125,12 @@ fn remembered(
     let flapping = flapping.filter(|flapping| verified && relapses.len() > flapping.relapses as usize);
     let goes_on = is_soon || flapping.is_some();
     Ok(Remembered { heal: episode.heal, acted_at, ladder: goes_on.then(|| memory.clone()), relapses, flapping })
+}
+
+/// How long the alert may take to resolve after a heal: as long as the step that healed would have waited for it.
+fn time_to_resolve(request: &HealRequest, memory: &LadderMemory) -> Duration {
+    let step = request.ladder.as_ref().ok().and_then(|steps| steps.get(memory.step));
+    step.map(|step| step.verify.within).unwrap_or_default()
 }
 
 /// The relapses within the window of flapping, this one included if it is one.

@@ -163,3 +163,19 @@ fn who_gives_up_says_why_the_last_attempt_did_not_help() {
     let said = world.last().reason.to_string();
     assert!(said.chars().count() < 400 && said.ends_with("ä…; a human is needed"), "{said}");
 }
+
+#[test]
+fn a_repeat_is_no_relapse_while_the_alert_may_still_resolve() {
+    let mut world = World::new();
+    let mut lenient = step(2);
+    (lenient.verify.resolved, lenient.verify.healthy_for) = (false, Duration::ZERO);
+    let lenient = request(vec![lenient]);
+    world.fires(lenient.clone());
+    world.due();
+    world.ends(done());
+    assert_eq!(world.state(), "healed", "by other evidence than the resolve");
+    let repeated = world.pass(MINUTE).fires_same(lenient.clone());
+    assert!(matches!(repeated, Reason::EpisodeEnded { outcome: Outcome::Healed, .. }), "{repeated}");
+    world.pass(4 * MINUTE).fires_same(lenient);
+    assert_eq!((world.heals.len(), world.state()), (2, "pending"), "it had the time to resolve");
+}
