@@ -137,7 +137,7 @@ const fn is_zero(count: &u32) -> bool {
 impl Heal {
     /// Entries a story may have; beyond it the oldest after the first are left out and counted.
     pub const MAX_TIMELINE: usize = 200;
-    /// Alerts one heal takes in; further ones are told in the story but not kept.
+    /// Alerts one heal takes in; further ones change nothing about it.
     pub const MAX_ALERTS: usize = 100;
     /// How long after its deadline an attempt is ended by the clock alone.
     pub const WATCHDOG_GRACE: Duration = Duration::from_secs(30);

@@ -1,6 +1,9 @@
 //! Stories of heals that guards hold.
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::domain::alertmanager::{Alertmanager, AlertmanagerView, Standing};
 use crate::domain::guard::{RuleLoad, Storm};
 use crate::domain::rule_policy::{RuleLimits, RulePolicies, RulePolicy, StormLimit};
 
@@ -66,4 +69,26 @@ fn what_is_held_is_looked_at_again_and_acts_only_on_what_still_fires() {
     world.load = Load::default();
     assert!(matches!(world.pass(60 * MINUTE).due(), Reason::HealEnded { outcome: Outcome::Recovered }));
     assert_eq!(world.started, 0, "no backlog is replayed");
+}
+
+#[test]
+fn an_alertmanager_that_cannot_be_asked_calls_a_human_once_and_is_over_with_its_answer() {
+    let mut world = World::new();
+    let failure = Some("nobody listens".to_owned());
+    world.policy.alertmanager = Some(Alertmanager { view: None, failure }.into());
+    world.fires(request(vec![step(1)]));
+    for minute in 0..8 {
+        let told = world.last().timeline.len();
+        world.due();
+        assert_eq!(world.last().call.is_some(), minute >= 5, "after {minute} minutes");
+        assert!(minute == 0 || world.last().timeline.len() == told, "the same hold is told once");
+        world.pass(MINUTE);
+    }
+    assert_eq!(world.kinds(), [MessageKind::HeldUp]);
+    let alerts = BTreeMap::from([(world.last().alerts[0].fingerprint, Standing::Active)]);
+    let view = AlertmanagerView { asked_at: world.now, up_since: world.now - Duration::from_hours(1), alerts };
+    world.policy.alertmanager = Some(Alertmanager { view: Some(view), failure: None }.into());
+    world.due();
+    assert_eq!(world.state(), "acting");
+    assert_eq!(world.kinds(), [MessageKind::HeldUp, MessageKind::Started, MessageKind::Over]);
 }
