@@ -164,14 +164,12 @@ impl World {
     }
 
     async fn deliver(&mut self, status: AlertStatus, alerts: &[Arc<TestAlert>]) -> Result<(), Stuck> {
-        let mut sightings = Vec::new();
+        let (mut sightings, external_url) = (Vec::new(), Arc::from(""));
         for told in alerts {
             let alert = self.alert(status, told);
             let requests = self.rules.matching(&alert).map(|rule| (self.ids.heal(), rule.request(&alert))).collect();
-            sightings.push(Sighting { alert: Arc::new(alert), requests, external_url: Arc::from("") });
+            sightings.extend(Sighting::of(alert, requests, &external_url, &self.policy.rules));
         }
-        // What the door keeps from the store must not decide anything here either.
-        sightings.retain(|sighting| sighting.matters(&self.policy.rules));
         self.store.ingest(Arc::clone(&self.policy), sightings, self.now).await?;
         Ok(())
     }

@@ -62,11 +62,17 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Whether a store must hear of it. A firing alert that no rule wants concerns nobody, unless a rule must not act
-    /// beside it; a resolved one may end a heal begun under other rules.
+    /// What a store must hear of an alert; `None` when that is nothing. A firing alert that no rule wants concerns nobody,
+    /// unless a rule must not act beside it; a resolved one may end a heal begun under other rules.
     #[must_use]
-    pub fn matters(&self, rules: &RulePolicies) -> bool {
-        !self.requests.is_empty() || self.alert.status == AlertStatus::Resolved || rules.is_blocker(&self.alert.labels)
+    pub fn of(
+        alert: Alert,
+        requests: Vec<(HealId, HealRequest)>,
+        external_url: &Arc<str>,
+        rules: &RulePolicies,
+    ) -> Option<Self> {
+        let matters = !requests.is_empty() || alert.status == AlertStatus::Resolved || rules.is_blocker(&alert.labels);
+        matters.then(|| Self { alert: Arc::new(alert), requests, external_url: Arc::clone(external_url) })
     }
 }
 

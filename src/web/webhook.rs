@@ -131,10 +131,7 @@ pub fn sort(delivery: Delivery, loaded: &Loaded, state: &WebState) -> Seen {
         }
         let requests = requests(loaded, &alert, &state.parts().ids, &state.parts().metrics);
         seen.answer.matched += usize::from(!requests.is_empty());
-        let sighting = Sighting { alert: Arc::new(alert), requests, external_url: Arc::clone(&external_url) };
-        if sighting.matters(&loaded.policy.rules) {
-            seen.sightings.push(sighting);
-        }
+        seen.sightings.extend(Sighting::of(alert, requests, &external_url, &loaded.policy.rules));
     }
     seen
 }
