@@ -20,3 +20,14 @@ impl Clock for SystemClock {
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
+
+/// A clock that stands still, for tests.
+#[cfg(test)]
+pub struct Stopped(pub Timestamp);
+
+#[cfg(test)]
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}

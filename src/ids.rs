@@ -55,19 +55,12 @@ impl fmt::Debug for Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Stopped;
     use crate::domain::Timestamp;
-
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-    }
 
     #[test]
     fn identities_of_one_millisecond_keep_their_order() {
-        let ids = Ids::time_ordered(Arc::new(Stopped));
+        let ids = Ids::time_ordered(Arc::new(Stopped(Timestamp::UNIX_EPOCH)));
         let made: Vec<_> = (0..1000).map(|_| ids.heal()).collect();
         assert!(made.is_sorted());
         assert_eq!(made.iter().collect::<std::collections::BTreeSet<_>>().len(), 1000);

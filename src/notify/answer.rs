@@ -73,6 +73,7 @@ mod tests {
         assert_eq!(redactor.show("no T0/B0/s3cr3t\r\nhere, s3cr3t\n"), "no [secret]  here, [secret]");
         assert_eq!(redactor.show(&"x".repeat(1000)).chars().count(), 200);
     }
+
     #[test]
     fn a_short_secret_is_masked_where_it_stands_alone_and_not_inside_words() {
         let redactor = Redactor::new(["u", "us"]);

@@ -25,23 +25,27 @@ impl<'m> LaunchedAction<'m> {
     /// It was launched, be it by another process before this one.
     pub fn runs(&self) {
         if !self.is_running.swap(true, Ordering::AcqRel) {
-            self.metrics.actions_running(self.kind, self.template, self.rule, 1);
+            self.count("running", 1);
         }
     }
 
     /// The attempt has ended after `took`.
     pub fn ended(self, succeeded: bool, took: Duration) {
         if self.is_running.load(Ordering::Acquire) {
-            self.metrics.action_completed(self.kind, self.template, self.rule);
+            self.count("completed", 1);
         }
         self.metrics.action_took(self.kind, succeeded, took);
+    }
+
+    fn count(&self, status: &'static str, by: i64) {
+        self.metrics.launched(self.kind, self.template, self.rule, status, by);
     }
 }
 
 impl Drop for LaunchedAction<'_> {
     fn drop(&mut self) {
         if *self.is_running.get_mut() {
-            self.metrics.actions_running(self.kind, self.template, self.rule, -1);
+            self.count("running", -1);
         }
     }
 }

@@ -116,15 +116,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::domain::Timestamp;
-
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            "2026-11-22T07:02:00.5Z".parse().unwrap()
-        }
-    }
+    use crate::clock::Stopped;
 
     /// A disk with room for so many bytes.
     struct Disk {
@@ -153,7 +145,11 @@ mod tests {
     fn after_a_full_disk(format: LogFormat) -> String {
         let disk = Arc::new(Mutex::new(Disk { written: Vec::new(), room: 10 }));
         let sink = Arc::clone(&disk);
-        let lossy = Lossy::new(move || Sink(Arc::clone(&sink)), format, Arc::new(Stopped));
+        let lossy = Lossy::new(
+            move || Sink(Arc::clone(&sink)),
+            format,
+            Arc::new(Stopped("2026-11-22T07:02:00.5Z".parse().unwrap())),
+        );
         for line in ["first\n", "second\n", "third\n"] {
             lossy.make_writer().write_all(line.as_bytes()).unwrap();
         }

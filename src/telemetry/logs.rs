@@ -211,20 +211,15 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::domain::Timestamp;
-
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            "2026-11-22T07:02:00.5Z".parse().unwrap()
-        }
-    }
+    use crate::clock::Stopped;
 
     fn written(level: LogLevel, format: LogFormat, log: impl FnOnce()) -> String {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&buffer);
-        let subscriber = log_subscriber(level, format, Arc::new(Stopped), move || Sink(Arc::clone(&sink)));
+        let subscriber =
+            log_subscriber(level, format, Arc::new(Stopped("2026-11-22T07:02:00.5Z".parse().unwrap())), move || {
+                Sink(Arc::clone(&sink))
+            });
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(buffer.lock().unwrap().clone()).unwrap()
     }

@@ -232,16 +232,6 @@ impl Metrics {
         self.actions_requested.get_or_create(&labels).inc();
     }
 
-    /// So many more actions run, or fewer.
-    pub(super) fn actions_running(&self, kind: &str, template: &str, rule: &str, more: i64) {
-        self.launched(kind, template, rule, "running", more);
-    }
-
-    /// An action that was launched has ended.
-    pub(super) fn action_completed(&self, kind: &str, template: &str, rule: &str) {
-        self.launched(kind, template, rule, "completed", 1);
-    }
-
     /// An attempt has ended after `took`.
     pub(super) fn action_took(&self, kind: &str, succeeded: bool, took: Duration) {
         let outcome = if succeeded { "done" } else { "failed" };
@@ -249,7 +239,8 @@ impl Metrics {
         self.action_seconds.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    fn launched(&self, kind: &str, template: &str, rule: &str, status: &'static str, by: i64) {
+    /// So many more launched actions are `running` or `completed`, or fewer.
+    pub(super) fn launched(&self, kind: &str, template: &str, rule: &str, status: &'static str, by: i64) {
         let template = self.template_names.admit(template).to_owned();
         let labels = LaunchedLabels { r#type: kind.to_owned(), template, rule: rule.to_owned(), status };
         self.actions_launched.get_or_create(&labels).inc_by(by);

@@ -173,6 +173,7 @@ mod tests {
         );
         assert_eq!(outcome(Kind::NoTime), ActionOutcome::TimedOut);
     }
+
     #[test]
     fn nobody_reads_a_message_for_its_milliseconds() {
         let (place, doing) = ("default (https://awx/api)".to_owned(), "follow our jobs".to_owned());
