@@ -242,15 +242,14 @@ impl<'a> Draft<'a> {
         let began = self.heal.first_attempt_at.unwrap_or(self.heal.created_at);
         let resolved = self.heal.current_step().is_none_or(|step| step.verify.resolved);
         let timed_out = self.heal.alerts.iter().any(|alert| alert.annotations.contains_key(BY_TIMEOUT));
-        let resolve = match (timed_out, findings.is_empty()) {
+        let resolve = if timed_out {
             // It may be whoever watches that died, so that nobody must read this as good news told.
-            (true, _) => Some("nobody says any more that the alert fires, which is all that is known of it"),
-            (false, false) => Some("the alert resolved"),
-            (false, true) => None,
+            Some("nobody says any more that the alert fires, which is all that is known of it")
+        } else {
+            (!findings.is_empty()).then_some("the alert resolved")
         };
-        let found = Some(evidence::told(findings)).filter(|found| !found.is_empty());
-        let evidence: Vec<_> = resolve.filter(|_| resolved).map(str::to_owned).into_iter().chain(found).collect();
-        let evidence = evidence.join("; ");
+        let found = findings.iter().map(|finding| finding.what.as_str());
+        let evidence = resolve.filter(|_| resolved).into_iter().chain(found).collect::<Vec<_>>().join("; ");
         self.end(Outcome::Healed, Reason::Verified { evidence, healthy_for, took: elapsed(began, self.now) });
         self.notify(MessageKind::Healed);
     }

@@ -18,6 +18,7 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
     if let Some(due_at) = heal.due_at().filter(|due_at| now < *due_at && !is_held) {
         return Plan::nothing(Reason::NotDue { due_at });
     }
+    let late = heal.due_at().map(|due_at| elapsed(due_at, now)).unwrap_or_default();
     let mut draft = Draft::of(policy, heal.clone(), now);
     match heal.phase.clone() {
         Phase::Pending { unreachable_since, .. } => return pending(draft, load, new_attempt, unreachable_since),
@@ -35,22 +36,18 @@ pub fn decide(policy: &Policy, heal: &Heal, load: &Load, new_attempt: AttemptId,
                 evidence::due(&mut draft, verifying);
             }
         }
-        Phase::Verifying { since, deadline, healthy_since: Some(well_since), .. } => {
-            let healthy_for = heal.current_step().map(|step| step.verify.healthy_for).unwrap_or_default();
-            let late = elapsed(well_since + healthy_for, now);
-            if late > NOBODY_WATCHED {
-                // That it fires again may have been told while nobody was there to take it.
-                let phase = Phase::Verifying { since, deadline, healthy_since: Some(now), watch: None };
-                draft.enter(phase, Reason::NobodyWatched { late, within: healthy_for });
-            } else {
-                draft.healed();
-            }
+        Phase::Verifying { since, deadline, healthy_since: Some(_), .. } if late > NOBODY_WATCHED => {
+            // That it fires again may have been told while nobody was there to take it.
+            let within = heal.current_step().map(|step| step.verify.healthy_for).unwrap_or_default();
+            let phase = Phase::Verifying { since, deadline, healthy_since: Some(now), watch: None };
+            draft.enter(phase, Reason::NobodyWatched { late, within });
         }
-        Phase::Verifying { since, deadline: Some(deadline), .. } if elapsed(deadline, now) > NOBODY_WATCHED => {
+        Phase::Verifying { healthy_since: Some(_), .. } => draft.healed(),
+        Phase::Verifying { since, deadline: Some(_), .. } if late > NOBODY_WATCHED => {
             // The resolve may have been sent while nobody was there to take it; Alertmanager sends it again.
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();
             let phase = Phase::Verifying { since, deadline: Some(now + within), healthy_since: None, watch: None };
-            draft.enter(phase, Reason::NobodyWatched { late: elapsed(deadline, now), within });
+            draft.enter(phase, Reason::NobodyWatched { late, within });
         }
         Phase::Verifying { deadline: Some(_), .. } => {
             let within = heal.current_step().map(|step| step.verify.within).unwrap_or_default();

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::action::{Action, ContainerSelector, RestartContainer, Target};
-use crate::domain::alert::{AlertStatus, Fingerprint, Labels};
+use crate::domain::alert::{AlertStatus, BY_TIMEOUT, Fingerprint, Labels};
 use crate::domain::backoff::Backoff;
-use crate::domain::heal::{HealStep, Outcome, Phase};
+use crate::domain::heal::{Attempt, HealStep, Outcome, Phase};
 use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rule::{Mode, VerifyPolicy};
 
@@ -68,6 +68,10 @@ impl World {
 
     fn open(&self) -> Option<&Heal> {
         self.heals.iter().find(|heal| heal.outcome().is_none())
+    }
+
+    fn attempt(&self) -> &Attempt {
+        self.open().and_then(Heal::attempt).expect("an attempt")
     }
 
     fn last(&self) -> &Heal {
@@ -137,6 +141,16 @@ impl World {
 
     fn resolves(&mut self) -> Reason {
         let alert = self.alert("ui", AlertStatus::Resolved, MINUTE);
+        self.resolves_as(alert)
+    }
+
+    fn resolves_by_timeout(&mut self) -> Reason {
+        let mut alert = self.alert("ui", AlertStatus::Resolved, MINUTE);
+        alert.annotations.insert(BY_TIMEOUT.to_owned(), "by timeout: nobody pushed it again".to_owned());
+        self.resolves_as(alert)
+    }
+
+    fn resolves_as(&mut self, alert: Alert) -> Reason {
         let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
         self.apply(Some(alert.fingerprint), Event::Resolved { alert: alert.into(), rule, target })
     }
@@ -147,7 +161,7 @@ impl World {
     }
 
     fn ends(&mut self, outcome: ActionOutcome) -> Reason {
-        let attempt = self.open().and_then(Heal::attempt).expect("an attempt").id;
+        let attempt = self.attempt().id;
         self.apply(None, Event::Finished { attempt, outcome })
     }
 
@@ -195,6 +209,10 @@ fn request(steps: Vec<HealStep>) -> HealRequest {
 
 fn done() -> ActionOutcome {
     ActionOutcome::Done { what: "restarted ui".into() }
+}
+
+fn unreachable() -> ActionOutcome {
+    ActionOutcome::Unreachable { error: "connection refused".into() }
 }
 
 fn failed() -> ActionOutcome {
@@ -433,7 +451,7 @@ fn an_unreachable_engine_costs_no_attempt_until_its_own_limit() {
         let due = world.last().due_at().expect("due");
         world.now = due;
         world.due();
-        world.ends(ActionOutcome::Unreachable { error: "connection refused".into() });
+        world.ends(unreachable());
         tries += 1;
         assert!(tries < 40, "it must give up at last");
         if world.open().is_some() {
@@ -507,7 +525,7 @@ fn late_news_of_an_attempt_that_is_over_changes_nothing() {
     let mut world = World::new();
     world.fires(request(vec![step(2)]));
     world.due();
-    let old = world.open().and_then(Heal::attempt).expect("an attempt").id;
+    let old = world.attempt().id;
     world.pass(2 * MINUTE).due();
     assert_eq!(world.state(), "pending", "the watchdog ended an attempt nobody ended");
     let late = Event::Finished { attempt: old, outcome: done() };
@@ -522,13 +540,13 @@ fn the_second_attempt_counts_restarts_only_since_the_first_one_ended() {
     let mut world = World::new();
     world.fires(request(vec![step(2)]));
     world.due();
-    let first = world.open().and_then(Heal::attempt).expect("an attempt").symptom_since;
+    let first = world.attempt().symptom_since;
     assert_eq!(first, world.now - MINUTE, "since the alert began");
     world.pass(MINUTE / 6).ends(done());
     let action_ended = world.now;
     world.pass(5 * MINUTE).due();
     world.pass(MINUTE).due();
-    assert_eq!(world.open().and_then(Heal::attempt).expect("an attempt").symptom_since, action_ended);
+    assert_eq!(world.attempt().symptom_since, action_ended);
 }
 
 #[test]
@@ -536,9 +554,9 @@ fn an_attempt_taken_over_has_the_whole_time_again() {
     let mut world = World::new();
     world.fires(request(vec![step(1)]));
     world.due();
-    let attempt = world.open().and_then(Heal::attempt).expect("an attempt").id;
+    let attempt = world.attempt().id;
     world.pass(10 * MINUTE).apply(None, Event::TakenOver { attempt });
-    let deadline = world.open().and_then(Heal::attempt).expect("an attempt").deadline;
+    let deadline = world.attempt().deadline;
     assert_eq!(deadline, world.now + MINUTE);
 }
 
@@ -547,7 +565,7 @@ fn an_attempt_under_way_has_the_whole_time_again_when_the_clock_is_put_forward()
     let mut world = World::new();
     world.fires(request(vec![step(1)]));
     world.due();
-    let attempt = world.open().and_then(Heal::attempt).expect("an attempt").clone();
+    let attempt = world.attempt().clone();
     let (by, other) = (Duration::from_hours(1), AttemptId(uuid::Uuid::from_u128(99)));
     world.pass(by).apply(None, Event::ClockMoved { attempt: other, by });
     assert_eq!(world.open().and_then(Heal::attempt), Some(&attempt), "another attempt is none of its business");

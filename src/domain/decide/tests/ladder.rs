@@ -1,7 +1,6 @@
 //! Stories of relapses: what is remembered, what flaps, and what a shadow would have done.
 
 use super::*;
-use crate::domain::alert::BY_TIMEOUT;
 use crate::domain::report::Report;
 use crate::domain::rule_policy::{Flapping, RulePolicies, RulePolicy};
 
@@ -201,11 +200,8 @@ fn a_shadow_keeps_that_nobody_told_the_resolve() {
     let mut world = World::new();
     world.fires(HealRequest { mode: Mode::Shadow, ..request(vec![step(1)]) });
     world.due();
-    let mut alert = world.pass(MINUTE).alert("ui", AlertStatus::Resolved, MINUTE);
-    alert.annotations.insert(BY_TIMEOUT.to_owned(), "nobody said for 5m that it fires".to_owned());
-    let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
-    world.apply(Some(alert.fingerprint), Event::Resolved { alert: alert.into(), rule, target });
-    assert_eq!(world.last().alerts[0].annotations[BY_TIMEOUT], "nobody said for 5m that it fires");
+    world.pass(MINUTE).resolves_by_timeout();
+    assert_eq!(world.last().alerts[0].annotations[BY_TIMEOUT], "by timeout: nobody pushed it again");
 }
 
 #[test]

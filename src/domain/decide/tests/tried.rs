@@ -1,12 +1,7 @@
 //! What counts as done: an action that could not even be tried has touched nothing, and what we did ourselves did not help.
 
 use super::*;
-use crate::domain::alert::BY_TIMEOUT;
 use crate::domain::instruction::Order;
-
-fn unreachable() -> ActionOutcome {
-    ActionOutcome::Unreachable { error: "connection refused".into() }
-}
 
 #[test]
 fn what_could_never_be_tried_recovers_and_is_told_once_that_it_began() {
@@ -58,7 +53,7 @@ fn a_restart_of_ours_is_no_reason_not_to_restart_again_after_a_reset() {
     world.orders(Order::Reset, "ann");
     world.pass(MINUTE).fires_same(request(vec![step(1)]));
     world.due();
-    assert_eq!(world.open().and_then(Heal::attempt).expect("an attempt").symptom_since, restarted_at);
+    assert_eq!(world.attempt().symptom_since, restarted_at);
     world.ends(unreachable());
     world.resolves();
     assert_eq!(world.state(), "recovered", "what the heal before did is not this one's");
@@ -90,7 +85,7 @@ fn a_new_firing_began_when_it_says_whatever_was_done_before() {
     assert_eq!(world.state(), "healed");
     world.pass(Duration::from_hours(3)).fires(request(vec![step(1)]));
     world.due();
-    let symptom_since = world.open().and_then(Heal::attempt).expect("an attempt").symptom_since;
+    let symptom_since = world.attempt().symptom_since;
     assert_eq!(symptom_since, world.last().alerts[0].starts_at);
 }
 
@@ -100,10 +95,7 @@ fn a_resolve_that_nobody_told_is_never_called_one() {
     world.fires(request(vec![step(1)]));
     world.due();
     world.ends(done());
-    let mut alert = world.pass(MINUTE).alert("ui", AlertStatus::Resolved, MINUTE);
-    alert.annotations.insert(BY_TIMEOUT.to_owned(), "by timeout: nobody pushed it again".to_owned());
-    let (rule, target) = ("restart".to_owned(), Target::new("docker:local/name/ui"));
-    world.apply(Some(alert.fingerprint), Event::Resolved { alert: alert.into(), rule, target });
+    world.pass(MINUTE).resolves_by_timeout();
     let told = &world.last().timeline.iter().find(|entry| entry.what == "resolved").expect("an entry");
     assert!(
         told.by == "autoheal"
