@@ -214,7 +214,7 @@ async fn what_is_not_our_database_is_refused_with_a_reason_and_left_alone() {
 
     SqliteStore::open(&path, Options::default()).unwrap().close().await;
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(refusal().contains("schema version 99, this build knows versions up to 2"), "{}", refusal());
+    assert!(refusal().contains("schema version 99, this build knows versions up to 3"), "{}", refusal());
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_file_of_an_older_version_keeps_what_it_remembers() {
             Ok((row.get(0)?, row.get(1)?))
         })
         .unwrap();
-    assert_eq!(now, (2, None));
+    assert_eq!(now, (3, None));
 }
 
 #[tokio::test]

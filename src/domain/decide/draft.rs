@@ -274,7 +274,7 @@ impl<'a> Draft<'a> {
             .iter()
             .filter(|_| !had_ended)
             .filter(|alert| ended.is_some() || touched.contains(&alert.fingerprint))
-            .map(|alert| episode(&heal, alert, ended.clone(), now))
+            .map(|alert| Episode::of(&heal, alert, ended.clone(), now))
             .collect();
         let reason = heal.reason.clone();
         Plan {
@@ -286,20 +286,5 @@ impl<'a> Draft<'a> {
             goes_on_from,
             ..Plan::nothing(reason)
         }
-    }
-}
-
-fn episode(heal: &Heal, alert: &Alert, ended: Option<LadderMemory>, now: Timestamp) -> Episode {
-    Episode {
-        fingerprint: alert.fingerprint,
-        rule: heal.rule.clone(),
-        target: heal.target.clone(),
-        heal: Some(heal.id),
-        status: alert.status,
-        starts_at: alert.starts_at,
-        ends_at: alert.ends_at,
-        seen_at: now,
-        acted_at: heal.last_action_ended_at,
-        ended,
     }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealId, Outcome};
+use super::{Heal, HealId, Outcome};
 use crate::domain::Timestamp;
 use crate::domain::action::Target;
-use crate::domain::alert::{AlertStatus, Fingerprint};
+use crate::domain::alert::{Alert, AlertStatus, Fingerprint};
 use crate::domain::call::Call;
 
 /// What is remembered of one alert under one rule and target, also after its heal ended: the ladder's memory.
@@ -31,6 +31,32 @@ pub struct Episode {
     pub acted_at: Option<Timestamp>,
     /// How the last heal ended and how far its ladder had been climbed; `None` while it is open.
     pub ended: Option<LadderMemory>,
+}
+
+impl Episode {
+    /// What is remembered of one of a heal's alerts, heard of at `seen_at`; `ended` once the heal has ended.
+    #[must_use]
+    pub fn of(heal: &Heal, alert: &Alert, ended: Option<LadderMemory>, seen_at: Timestamp) -> Self {
+        Self {
+            fingerprint: alert.fingerprint,
+            rule: heal.rule.clone(),
+            target: heal.target.clone(),
+            heal: Some(heal.id),
+            status: alert.status,
+            starts_at: alert.starts_at,
+            ends_at: alert.ends_at,
+            seen_at,
+            acted_at: heal.last_action_ended_at,
+            ended,
+        }
+    }
+
+    /// What an open heal says by itself of the alert it was begun for, as long as nothing new was told of that one: while
+    /// this is all, it need not be kept a second time.
+    #[must_use]
+    pub fn of_first_alert(heal: &Heal) -> Option<Self> {
+        heal.alerts.first().map(|alert| Self::of(heal, alert, None, heal.created_at))
+    }
 }
 
 /// How far a ladder had been climbed when its heal ended.

@@ -113,7 +113,7 @@ impl Session {
             return Err(StoreError::Database("a plan without a heal has messages or an action".to_owned()));
         }
         for episode in &episodes {
-            self.write_episode(episode)?;
+            self.write_episode(episode, heal.as_ref())?;
         }
         if let (Some(storm), Some(heal)) = (storm, heal.as_ref().or(before.as_ref())) {
             self.write_storm(&heal.rule, storm)?;
@@ -150,7 +150,15 @@ impl Session {
             ];
             Ok(self.execute(statement, values)?)
         })?;
-        if rows == 1 { Ok(()) } else { Err(StoreError::Database(format!("heal {} is not stored", heal.id))) }
+        if rows != 1 {
+            return Err(StoreError::Database(format!("heal {} is not stored", heal.id)));
+        }
+        if heal.ended_at().is_some() {
+            self.open.ended(heal);
+        } else if is_new {
+            self.open.begun(heal, self.connection.last_insert_rowid());
+        }
+        Ok(())
     }
 
     fn write_message(&self, message: &PlannedMessage, heal: &Heal, now: Timestamp) -> Result<(), StoreError> {

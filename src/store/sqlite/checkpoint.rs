@@ -10,7 +10,7 @@ use std::thread;
 use rusqlite::Connection;
 
 /// Rows written between two foldings.
-const ROWS: u64 = 4000;
+const ROWS: u64 = 2000;
 
 /// The thread that folds; it ends with this value.
 pub(super) struct Checkpointer {

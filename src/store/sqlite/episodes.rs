@@ -1,17 +1,12 @@
-//! The memory of alerts: one row an alert, rule and target, found through an index that lives in memory.
-//!
-//! Fingerprints are hashes, so an index on disk would dirty one page of its own for each new alert, which costs more than
-//! all the rest of taking the alert in. One process owns the file, so it keeps that index itself, built when the file is
-//! opened. It is a hint only: every row in the table is in it, and what it names is read and compared, so that neither a
-//! transaction that was undone nor a row that was deleted can mislead anybody.
-
-use std::cell::RefCell;
-use std::collections::HashMap;
+//! The memory of alerts: one row an alert, rule and target, found through [`Hints`]. An open heal says by itself what is
+//! remembered of the alert it was begun for; that alert gets its row with the first news of it, at the latest when the heal ends.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::apply::id_text;
+use super::hints::Hints;
+use super::open_heals::OpenHeals;
 use super::session::{Session, decode_heal, encode, millis, timestamp, unreadable};
 use crate::domain::action::Target;
 use crate::domain::alert::{AlertStatus, Fingerprint};
@@ -40,53 +35,18 @@ impl Memory {
 }
 
 /// Where the rows of each alert are.
-#[derive(Default)]
-pub(super) struct EpisodeIndex(RefCell<Rows>);
-
-#[derive(Default)]
-struct Rows {
-    first: HashMap<Fingerprint, i64>,
-    /// Only for alerts that more than one rule or target knows.
-    further: HashMap<Fingerprint, Vec<i64>>,
-}
-
-impl EpisodeIndex {
-    /// Reads the whole table.
-    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let mut statement = connection.prepare("SELECT id, fingerprint FROM episode")?;
-        let mut rows = statement.query([])?;
-        let index = Self::default();
-        while let Some(row) = rows.next()? {
-            let (id, fingerprint): (i64, String) = (row.get(0)?, row.get(1)?);
-            match fingerprint.parse() {
-                Ok(fingerprint) => index.add(fingerprint, id),
-                Err(error) => tracing::error!(episode = id, %error, "an alert's memory cannot be read and is not used"),
-            }
-        }
-        Ok(index)
-    }
-
-    fn add(&self, fingerprint: Fingerprint, id: i64) {
-        let mut rows = self.0.borrow_mut();
-        match rows.first.get(&fingerprint).copied() {
-            None => {
-                rows.first.insert(fingerprint, id);
-            }
-            Some(first) if first == id => {}
-            Some(_) => {
-                let further = rows.further.entry(fingerprint).or_default();
-                if !further.contains(&id) {
-                    further.push(id);
-                }
-            }
+pub(super) fn load_hints(connection: &Connection) -> Result<Hints<Fingerprint>, StoreError> {
+    let mut statement = connection.prepare("SELECT id, fingerprint FROM episode")?;
+    let mut rows = statement.query([])?;
+    let hints = Hints::default();
+    while let Some(row) = rows.next()? {
+        let (id, fingerprint): (i64, String) = (row.get(0)?, row.get(1)?);
+        match fingerprint.parse() {
+            Ok(fingerprint) => hints.add(fingerprint, id),
+            Err(error) => tracing::error!(episode = id, %error, "an alert's memory cannot be read and is not used"),
         }
     }
-
-    fn of(&self, fingerprint: Fingerprint) -> Vec<i64> {
-        let rows = self.0.borrow();
-        let further = rows.further.get(&fingerprint).into_iter().flatten();
-        rows.first.get(&fingerprint).into_iter().chain(further).copied().collect()
-    }
+    Ok(hints)
 }
 
 impl Session {
@@ -111,13 +71,23 @@ impl Session {
                 memories.push(read_memory(alert, row)?);
             }
         }
+        let is_known = |rule: &str, target: &str| {
+            memories.iter().any(|known| known.episode.rule == rule && known.episode.target.as_str() == target)
+        };
+        for heal in self.open_heals_for(alert, rule, is_known)? {
+            let episode = Episode::of_first_alert(&heal);
+            memories.extend(episode.map(|episode| Memory { episode, heal: Some(heal) }));
+        }
         memories.sort_by(|a, b| (&a.episode.rule, &a.episode.target).cmp(&(&b.episode.rule, &b.episode.target)));
         Ok(memories)
     }
 
-    /// Writes what is to be remembered, over what was.
-    pub(super) fn write_episode(&self, episode: &Episode) -> Result<(), StoreError> {
+    /// Writes what is to be remembered, over what was, unless `heal`, written before, says it already.
+    pub(super) fn write_episode(&self, episode: &Episode, heal: Option<&Heal>) -> Result<(), StoreError> {
         let id = self.episode_row(episode)?;
+        if id.is_none() && heal.and_then(Episode::of_first_alert).as_ref() == Some(episode) {
+            return Ok(());
+        }
         // A new row gets its number from SQLite.
         self.execute(
             "INSERT OR REPLACE INTO episode (id, fingerprint, rule, target, heal, status, starts_at, ends_at, seen_at, ended, acted_at)
@@ -173,9 +143,9 @@ impl Session {
         Ok((gone, (count == PORTION).then_some(last)))
     }
 
-    /// Forgets where rows were that are gone. The old index stays right meanwhile; it only grows.
-    pub(super) fn reload_episodes(&mut self) -> Result<(), StoreError> {
-        self.episodes = EpisodeIndex::load(&self.connection)?;
+    /// Builds the hints anew from what is stored. Those from before stay right meanwhile; they only grow.
+    pub(super) fn reload_hints(&mut self) -> Result<(), StoreError> {
+        (self.episodes, self.open) = (load_hints(&self.connection)?, OpenHeals::load(&self.connection)?);
         Ok(())
     }
 }

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
 
 use super::apply::Applied;
 use super::episodes::Memory;
-use super::session::{Session, decode_heal};
+use super::session::Session;
 use crate::domain::action::Target;
 use crate::domain::alert::{Alert, AlertStatus};
 use crate::domain::decide::{Event, Policy, Snapshot};
-use crate::domain::heal::Heal;
 use crate::domain::rule::HealRequest;
 use crate::store::{Decision, Sighting, StoreError};
 
@@ -70,7 +68,7 @@ impl Session {
             return Ok(memory.into_snapshot());
         }
         Ok(Snapshot {
-            heal: self.read_open_heal(&request.rule, &request.target)?,
+            heal: self.open_heal(&request.rule, &request.target)?,
             episode: memories.into_iter().map(|memory| memory.episode).find(|known| known.target == request.target),
             ..Snapshot::default()
         })
@@ -118,14 +116,6 @@ impl Session {
             Some(memory) => (memory.episode.target.clone(), memory.into_snapshot()),
             None => (request.target.clone(), Snapshot::default()),
         })
-    }
-
-    fn read_open_heal(&self, rule: &str, target: &Target) -> Result<Option<Heal>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT doc FROM heal WHERE rule = ?1 AND target = ?2 AND ended_at IS NULL")?;
-        let doc: Option<String> = statement.query_row([rule, target.as_str()], |row| row.get(0)).optional()?;
-        doc.as_deref().map(decode_heal).transpose()
     }
 }
 

@@ -216,7 +216,7 @@ impl Jobs {
             batch.extend(std::iter::from_fn(|| self.next_waiting()).take(MAX_BATCH - 1));
             let outcome = match durable.broken() {
                 Some(error) => Err(error),
-                None => commit_together(session, &mut batch),
+                None => self.commit_together(session, &mut batch),
             };
             counters.batch(batch.len(), outcome.is_err());
             let wrote = outcome.as_ref().ok().copied().flatten();
@@ -232,6 +232,67 @@ impl Jobs {
                 checkpointer.written(session.connection.total_changes());
             }
         }
+    }
+
+    /// Runs a batch in one transaction; answers when its commit began, if it wrote anything. An error is everybody's; a job
+    /// that fails for itself only is not one.
+    ///
+    /// A way back for each job costs a copy of every page it writes, and jobs hardly ever fail. So they first run without;
+    /// when one does fail, all run again with it.
+    fn commit_together(
+        &self,
+        session: &mut Session,
+        batch: &mut Vec<Box<dyn Job>>,
+    ) -> Result<Option<Instant>, StoreError> {
+        let mut outcome = self.run_in_transaction(session, batch, Undo::All);
+        if let Err(Stopped::ByJob) = outcome {
+            roll_back(session);
+            outcome = self.run_in_transaction(session, batch, Undo::Job);
+        }
+        match outcome {
+            Ok(wrote) => Ok(wrote),
+            // The second run stops for no job.
+            Err(Stopped::ByJob) => Err(StoreError::Closed),
+            Err(Stopped::ByDatabase(error)) => {
+                tracing::error!(%error, requests = batch.len(), "the store's transaction failed; nothing of it was kept");
+                roll_back(session);
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs every job of a batch; the first time, with those that join it.
+    fn run_in_transaction(
+        &self,
+        session: &mut Session,
+        batch: &mut Vec<Box<dyn Job>>,
+        undo: Undo,
+    ) -> Result<Option<Instant>, Stopped> {
+        // The write lock comes first: a transaction that reads and then wants to write could not get it any more.
+        session.execute("BEGIN IMMEDIATE", [])?;
+        let changes_before = session.connection.total_changes();
+        session.forget_ended_heals().map_err(Stopped::ByDatabase)?;
+        let mut next = 0;
+        while next < batch.len() {
+            let job = &mut batch[next];
+            next += 1;
+            if undo == Undo::Job {
+                session.execute("SAVEPOINT job", [])?;
+            }
+            let result = job.run(session);
+            match (result, undo) {
+                (Err(error), _) if session.gave_up() => return Err(Stopped::ByDatabase(error)),
+                (Err(_), Undo::All) => return Err(Stopped::ByJob),
+                (Err(_), Undo::Job) => drop(session.execute("ROLLBACK TO job", [])?),
+                (Ok(()), _) => {}
+            }
+            if undo == Undo::Job {
+                session.execute("RELEASE job", [])?;
+            }
+        }
+        let began = Instant::now();
+        session.execute("COMMIT", [])?;
+        Ok((session.connection.total_changes() != changes_before).then_some(began))
     }
 }
 
@@ -258,29 +319,6 @@ impl From<rusqlite::Error> for Stopped {
     }
 }
 
-/// Runs a batch in one transaction; answers when its commit began, if it wrote anything. An error is everybody's; a job
-/// that fails for itself only is not one.
-///
-/// A way back for each job costs a copy of every page it writes, and jobs hardly ever fail. So they first run without;
-/// when one does fail, all run again with it.
-fn commit_together(session: &mut Session, batch: &mut [Box<dyn Job>]) -> Result<Option<Instant>, StoreError> {
-    let mut outcome = run_in_transaction(session, batch, Undo::All);
-    if let Err(Stopped::ByJob) = outcome {
-        roll_back(session);
-        outcome = run_in_transaction(session, batch, Undo::Job);
-    }
-    match outcome {
-        Ok(wrote) => Ok(wrote),
-        // The second run stops for no job.
-        Err(Stopped::ByJob) => Err(StoreError::Closed),
-        Err(Stopped::ByDatabase(error)) => {
-            tracing::error!(%error, requests = batch.len(), "the store's transaction failed; nothing of it was kept");
-            roll_back(session);
-            Err(error)
-        }
-    }
-}
-
 fn roll_back(session: &Session) {
     // After some errors SQLite has rolled back by itself; another rollback would then be an error of its own.
     if !session.gave_up()
@@ -288,32 +326,4 @@ fn roll_back(session: &Session) {
     {
         tracing::error!(%error, "the store's transaction could not be rolled back");
     }
-}
-
-fn run_in_transaction(
-    session: &mut Session,
-    batch: &mut [Box<dyn Job>],
-    undo: Undo,
-) -> Result<Option<Instant>, Stopped> {
-    // The write lock comes first: a transaction that reads and then wants to write could not get it any more.
-    session.execute("BEGIN IMMEDIATE", [])?;
-    let changes_before = session.connection.total_changes();
-    for job in batch {
-        if undo == Undo::Job {
-            session.execute("SAVEPOINT job", [])?;
-        }
-        let result = job.run(session);
-        match (result, undo) {
-            (Err(error), _) if session.gave_up() => return Err(Stopped::ByDatabase(error)),
-            (Err(_), Undo::All) => return Err(Stopped::ByJob),
-            (Err(_), Undo::Job) => drop(session.execute("ROLLBACK TO job", [])?),
-            (Ok(()), _) => {}
-        }
-        if undo == Undo::Job {
-            session.execute("RELEASE job", [])?;
-        }
-    }
-    let began = Instant::now();
-    session.execute("COMMIT", [])?;
-    Ok((session.connection.total_changes() != changes_before).then_some(began))
 }

@@ -10,9 +10,10 @@ use super::open::OpenError;
 const APPLICATION_ID: i32 = 0x6168_6561;
 
 /// In order; the version of a database is how many of them have run. Never edit one that has been released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../../migrations/sqlite/0002_episode_acted_at.sql"),
+    include_str!("../../../migrations/sqlite/0003_open_heals_in_memory.sql"),
 ];
 
 /// Brings a database to the version this build writes, or says why it must not be touched.

@@ -8,8 +8,10 @@ use rusqlite::{Connection, Params};
 use serde::Serialize;
 use uuid::{ContextV7, Uuid};
 
-use super::episodes::EpisodeIndex;
+use super::hints::Hints;
 use super::open::LockedFile;
+use super::open_heals::OpenHeals;
+use crate::domain::alert::Fingerprint;
 use crate::domain::heal::Heal;
 use crate::store::{DecideFn, StoreError};
 
@@ -28,8 +30,9 @@ pub(super) struct Session {
     pub(super) decide: DecideFn,
     /// Names this process in leases.
     pub(super) owner: Uuid,
-    /// Only the writer's is filled; nobody else asks for episodes.
-    pub(super) episodes: EpisodeIndex,
+    /// Where the episodes of each alert are. Only the writer's hints are filled; nobody else asks for what they find.
+    pub(super) episodes: Hints<Fingerprint>,
+    pub(super) open: OpenHeals,
     ids: ContextV7,
     /// Where documents are written down, always the same place: they are too large for an allocator's short way.
     paper: RefCell<Vec<u8>>,
@@ -39,8 +42,9 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(connection: Connection, decide: DecideFn, owner: Uuid, lock: Option<LockedFile>) -> Self {
-        let (episodes, ids, paper) = (EpisodeIndex::default(), ContextV7::new(), RefCell::default());
-        Self { connection, decide, owner, episodes, ids, paper, _lock: lock }
+        let (episodes, open) = (Hints::default(), OpenHeals::default());
+        let (ids, paper) = (ContextV7::new(), RefCell::default());
+        Self { connection, decide, owner, episodes, open, ids, paper, _lock: lock }
     }
 
     /// A new identity, later than every one this session gave out before for the same time.
