@@ -109,6 +109,26 @@ async fn what_waits_together_is_committed_together() {
 }
 
 #[tokio::test]
+async fn what_arrives_while_a_transaction_is_at_work_joins_it() {
+    static GATE: Gate = Gate::closed();
+    fn gated(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {
+        GATE.pass(&event);
+        decide(policy, snapshot, event, now)
+    }
+    let store = memory(gated, 100);
+    let first = deliver(&store, 0..1).await;
+    GATE.writer_waits().await;
+    let others = deliver(&store, 1..10).await;
+    GATE.open();
+    for (_, answer) in first.join_all().await.into_iter().chain(others.join_all().await) {
+        assert!(answer.unwrap()[0].changed);
+    }
+    let stats = store.stats();
+    assert_eq!((stats.requests, stats.batches, stats.failed_batches), (10, 1, 0));
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_bad_request_harms_nobody_in_its_batch() {
     static GATE: Gate = Gate::closed();
     fn sabotaged(policy: &Policy, snapshot: &Snapshot, event: Event, now: Timestamp) -> Plan {

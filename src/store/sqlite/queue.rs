@@ -21,6 +21,9 @@ use crate::store::StoreError;
 
 /// Requests one transaction takes in at most, which bounds how long the first of them waits.
 const MAX_BATCH: usize = 512;
+/// While a transaction has taken in fewer requests than this, those that arrive meanwhile join it: a commit costs as much as
+/// several requests. Beyond that the first ones have waited long enough.
+const JOINABLE: usize = 24;
 /// How long closing waits for what was accepted.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -288,6 +291,9 @@ impl Jobs {
             }
             if undo == Undo::Job {
                 session.execute("RELEASE job", [])?;
+            }
+            if undo == Undo::All && next == batch.len() && next < JOINABLE {
+                batch.extend(self.next_waiting());
             }
         }
         let began = Instant::now();
