@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::fmt::temporal::Pieces;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::domain::Timestamp;
@@ -227,14 +228,18 @@ impl<'de> Visitor<'de> for AlertSeed {
     }
 }
 
-/// A time in RFC 3339; missing, null and Go's zero time are no time.
+/// A time in RFC 3339; missing, null and Go's zero time are no time, and neither is one that cannot be counted with, such as
+/// the last day of the year 9999: one such alert must not have its whole delivery refused.
 fn instant<'de, A: MapAccess<'de>>(map: &mut A, field: &str) -> Result<Option<Timestamp>, A::Error> {
     let text: OptionalText<'_> = map.next_value().map_err(|error| at(field, error))?;
     let Some(Text(text)) = text else { return Ok(None) };
     if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
         return Ok(None);
     }
-    let instant: Timestamp = text.parse().map_err(|_| at(field, format_args!("{text:?} is no RFC 3339 time")))?;
+    let Ok(instant) = text.parse::<Timestamp>() else {
+        let is_time = Pieces::parse(&*text).is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
+        return if is_time { Ok(None) } else { Err(at(field, format_args!("{text:?} is no RFC 3339 time"))) };
+    };
     let whole = Timestamp::from_millisecond(instant.as_millisecond());
     whole.map(Some).map_err(|error| at(field, error))
 }

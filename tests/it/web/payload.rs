@@ -87,6 +87,8 @@ fn times_take_any_offset_and_up_to_nine_digits() {
         ("2026-11-22T01:32:00.1-05:30", "2026-11-22T07:02:00.1Z"),
         ("2026-11-22T07:02:00.123456789Z", "2026-11-22T07:02:00.123Z"),
         ("0001-01-01T00:00:00Z", "2026-11-22T08:00:00Z"),
+        ("9999-12-31T23:59:59Z", "2026-11-22T08:00:00Z"),
+        ("9999-12-31T23:59:59.9+14:00", "2026-11-22T08:00:00Z"),
     ];
     for (sent, meant) in table {
         let delivery = read(&alert(&format!(r#","startsAt":"{sent}""#))).unwrap();
@@ -131,6 +133,11 @@ fn anything_else_is_refused_with_the_place() {
         (&alert(r#","annotations":{"n":true}"#), "alerts[0]: annotations.n: invalid type: boolean `true`"),
         (&alert(r#","annotations":"n""#), "expected an object `annotations` of strings"),
         (&alert(r#","startsAt":"yesterday""#), "alerts[0]: startsAt: \"yesterday\" is no RFC 3339 time"),
+        (
+            &alert(r#","startsAt":"9999-13-31T23:59:59Z""#),
+            "alerts[0]: startsAt: \"9999-13-31T23:59:59Z\" is no RFC 3339 time",
+        ),
+        (&alert(r#","startsAt":"9999-12-31""#), "alerts[0]: startsAt: \"9999-12-31\" is no RFC 3339 time"),
         (&alert(r#","startsAt":12"#), "alerts[0]: startsAt: invalid type: integer `12`"),
         (r#"{"alerts":[],"truncatedAlerts":-1}"#, "truncatedAlerts: invalid value"),
         (r#"{"alerts":[],"externalURL":[]}"#, "externalURL: invalid type: sequence"),
