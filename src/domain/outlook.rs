@@ -1,12 +1,21 @@
 //! What comes next for a heal, in one sentence: the last question of whoever is woken by it.
 
+use super::Timestamp;
 use super::duration;
 use super::heal::{Heal, HealStep, Outcome, Phase};
 
-/// What happens next if nobody does anything.
+/// What happens next, as of `now`, if nobody does anything.
 #[must_use]
-pub fn outlook(heal: &Heal) -> String {
+pub fn outlook(heal: &Heal, now: Timestamp) -> String {
     match &heal.phase {
+        // Of the heals that a limit holds back only the first is asked, and only that one's reason names the limit.
+        Phase::Pending { due_at, .. } if *due_at <= now => match heal.current_step() {
+            Some(step) => format!(
+                "due since {due_at}: as soon as the limits on actions leave room the guards are asked, then {}",
+                attempt(heal, step)
+            ),
+            None => "it is looked at again at once".to_owned(),
+        },
         Phase::Pending { due_at, .. } => match heal.current_step() {
             Some(step) => format!("at {due_at} the guards are asked, then {}", attempt(heal, step)),
             None => format!("it is looked at again at {due_at}"),
@@ -26,7 +35,7 @@ pub fn outlook(heal: &Heal) -> String {
     }
 }
 
-fn verifying(heal: &Heal, deadline: Option<super::Timestamp>, healthy_since: Option<super::Timestamp>) -> String {
+fn verifying(heal: &Heal, deadline: Option<Timestamp>, healthy_since: Option<Timestamp>) -> String {
     let (Some(step), Some(deadline)) = (heal.current_step(), deadline) else {
         return "it ends when its alerts have resolved".to_owned();
     };
@@ -154,8 +163,21 @@ mod tests {
             ),
             (heal(verifying(None, None, None)), "it ends when its alerts have resolved".to_owned()),
         ] {
-            assert_eq!(outlook(&heal), expected);
+            assert_eq!(outlook(&heal, at(129)), expected);
         }
+    }
+
+    #[test]
+    fn a_heal_that_is_due_and_waits_for_room_says_so() {
+        let waits = || Phase::Pending { due_at: at(130), unreachable_since: None };
+        let due = climbed(waits(), 0, 0, 1);
+        let expected = format!(
+            "due since 1970-01-01T00:02:10Z: as soon as the limits on actions leave room the guards are asked, \
+             then attempt 1 of 2 begins: {}",
+            due.steps[0].action.summary()
+        );
+        assert_eq!(outlook(&due, at(130)), expected);
+        assert_eq!(outlook(&climbed(waits(), 0, 0, 0), at(131)), "it is looked at again at once");
     }
 
     #[test]
@@ -164,7 +186,7 @@ mod tests {
             let mut heal = heal(Phase::Ended { outcome, at: at(100) });
             heal.first_attempt_at = Some(at(50)).filter(|_| has_acted);
             heal.throttle = Duration::from_mins(throttle);
-            outlook(&heal)
+            outlook(&heal, at(100))
         };
         let goes_on = "nothing; should it fire again within 5m, the ladder goes on where it stopped";
         let must_look = "a human must look: nothing more is done for this episode";

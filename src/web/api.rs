@@ -97,7 +97,7 @@ async fn one_heal(id: String, method: Method, state: WebState) -> Response {
     }
     let Ok(id) = id.parse() else { return reply::problem(StatusCode::NOT_FOUND, "no heal has this id") };
     match async { state.store()?.heal(HealId(id)).await }.await {
-        Ok(Some(heal)) => reply::json(StatusCode::OK, &HealDetail::from(&heal)),
+        Ok(Some(heal)) => reply::json(StatusCode::OK, &HealDetail::of(&heal, state.now())),
         Ok(None) => reply::problem(StatusCode::NOT_FOUND, "no heal has this id"),
         Err(error) => store_failed(&error),
     }

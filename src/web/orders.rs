@@ -85,7 +85,9 @@ where
         _ => Order::Reset,
     };
     match give(&state, HealId(id), order, &caller.name, body.reason).await {
-        Ok(Instructed { heal: Some(heal), done: true, .. }) => reply::json(StatusCode::OK, &HealDetail::from(&heal)),
+        Ok(Instructed { heal: Some(heal), done: true, .. }) => {
+            reply::json(StatusCode::OK, &HealDetail::of(&heal, state.now()))
+        }
         Ok(Instructed { heal: None, .. }) => no_such_heal(),
         Ok(Instructed { reason, .. }) => reply::problem(refusal(&reason), &reason.to_string()),
         Err(error) => store_failed(&error),

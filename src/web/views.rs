@@ -123,8 +123,9 @@ impl<'a> From<&'a Alert> for AlertView<'a> {
     }
 }
 
-impl<'a> From<&'a Heal> for HealDetail<'a> {
-    fn from(heal: &'a Heal) -> Self {
+impl<'a> HealDetail<'a> {
+    /// The heal as of `now`.
+    pub fn of(heal: &'a Heal, now: Timestamp) -> Self {
         let timeline = heal.timeline.iter().map(|entry| EntryView {
             at: entry.at,
             what: &entry.what,
@@ -133,7 +134,7 @@ impl<'a> From<&'a Heal> for HealDetail<'a> {
         });
         Self {
             heal: HealView::from(heal),
-            next: outlook(heal),
+            next: outlook(heal, now),
             description: &heal.description,
             runbook: &heal.runbook,
             steps: heal.steps.iter().enumerate().map(|(index, step)| step_view(heal, index, step)).collect(),

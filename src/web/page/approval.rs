@@ -27,7 +27,7 @@ pub async fn show(state: &WebState, text: &str) -> Response {
                 "{}<p>You answer as <b>{}</b>. Guards and alert are looked at again before anything is done.</p>\
                  <form method=\"post\"><button class=\"go\" name=\"answer\" value=\"approve\">Approve</button>\
                  <button class=\"stop\" name=\"answer\" value=\"deny\">Deny</button></form>",
-                heal::facts(&heal),
+                heal::facts(&heal, state.now()),
                 Text(&ticket.by),
             );
             Page { title: "Approve?", root: ROOT, refreshes: false, body: &body }.answer(StatusCode::OK)
@@ -35,7 +35,7 @@ pub async fn show(state: &WebState, text: &str) -> Response {
         Ok(Some(heal)) => {
             let body = format!(
                 "<p class=\"card banner\">This link has been used, or is no longer needed.</p>{}",
-                heal::facts(&heal)
+                heal::facts(&heal, state.now())
             );
             Page { title: "Nothing to approve", root: ROOT, refreshes: false, body: &body }.answer(StatusCode::GONE)
         }
@@ -58,7 +58,7 @@ pub async fn answer(state: &WebState, text: &str, answer: Option<&str>) -> Respo
     };
     match orders::give(state, ticket.heal, order, &ticket.by, String::new()).await {
         Ok(Instructed { heal: Some(heal), done: true, .. }) => {
-            let body = format!("<p class=\"card\">Your answer is on record.</p>{}", heal::facts(&heal));
+            let body = format!("<p class=\"card\">Your answer is on record.</p>{}", heal::facts(&heal, state.now()));
             Page { title: "Answered", root: ROOT, refreshes: false, body: &body }.answer(StatusCode::OK)
         }
         Ok(Instructed { reason, .. }) => {

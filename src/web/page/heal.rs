@@ -6,21 +6,22 @@ use http::StatusCode;
 use warp::reply::Response;
 
 use super::html::{Page, Text};
+use crate::domain::Timestamp;
 use crate::domain::alert::Alert;
 use crate::domain::heal::{Heal, HealStep, Phase};
 use crate::domain::outlook::outlook;
 use crate::token::{Caller, Scope};
 
 /// `/heals/{id}`.
-pub fn page(heal: &Heal, caller: &Caller) -> Response {
-    let mut html = facts(heal);
+pub fn page(heal: &Heal, caller: &Caller, now: Timestamp) -> Response {
+    let mut html = facts(heal, now);
     buttons(&mut html, heal, caller);
     story(&mut html, heal);
     Page { title: &heal.rule, root: "../", refreshes: false, body: &html }.answer(StatusCode::OK)
 }
 
 /// What is known of a heal, without its story. A page behind a link shows this too.
-pub fn facts(heal: &Heal) -> String {
+pub fn facts(heal: &Heal, now: Timestamp) -> String {
     let name = heal.phase.name();
     let mut html = format!(
         "<h1>{} <span class=\"state {name}\">{}</span></h1><p>{}</p><dl>",
@@ -33,7 +34,7 @@ pub fn facts(heal: &Heal) -> String {
         let _ = write!(html, "<dt>{name}</dt><dd>{}</dd>", Text(value));
     };
     fact("Why", &heal.reason);
-    fact("Next", &outlook(heal));
+    fact("Next", &outlook(heal, now));
     fact("Target", &heal.target);
     fact("Since", &heal.created_at);
     fact("Changed", &heal.updated_at);

@@ -83,7 +83,7 @@ async fn one(id: String, method: Method, state: WebState, caller: Caller) -> Res
     }
     let Ok(id) = id.parse() else { return no_such_heal("../") };
     match async { state.store()?.heal(HealId(id)).await }.await {
-        Ok(Some(found)) => heal::page(&found, &caller),
+        Ok(Some(found)) => heal::page(&found, &caller, state.now()),
         Ok(None) => no_such_heal("../"),
         Err(error) => trouble("../", &error),
     }
