@@ -35,6 +35,8 @@ pub const WANTS_TLS: &str = "Client sent an HTTP request to an HTTPS server.";
 pub struct Connection<Routes> {
     pub app: App<Routes>,
     pub http: Arc<auto::Builder<TokioExecutor>>,
+    /// Takes the place of `http` while few connections are free.
+    pub crowded_http: Arc<auto::Builder<TokioExecutor>>,
     pub tls: Option<Arc<Acceptor>>,
     /// Added to answers that do not have them.
     pub headers: Arc<HeaderMap>,

@@ -57,6 +57,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long a head may take, which is also how long a connection may idle between requests.
     pub head: Duration,
+    /// The same for a connection that finds fewer than a quarter of `connections` free: those that only idle must not keep
+    /// others waiting for long.
+    pub crowded_head: Duration,
     /// How long a request may take from its head to its answer.
     pub request: Duration,
 }
@@ -70,6 +73,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             // Alertmanager and Prometheus keep idle connections for minutes; much less than this cuts them off.
             head: Duration::from_secs(75),
+            crowded_head: Duration::from_secs(5),
             request: Duration::from_secs(30),
         }
     }
@@ -139,16 +143,11 @@ impl Server {
         state.listens_on(self.address);
         let app = App::new(state.clone(), warp::service(routes(&state)), limits.in_flight, limits.request);
         let Protocol { tls, http2, headers } = self.protocol;
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        if !http2 {
-            http = http.http1_only();
-        }
-        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
-        http.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head);
         let give_up = CancellationToken::new();
         let connection = Connection {
             app,
-            http: Arc::new(http),
+            http: speaker(http2, limits.head),
+            crowded_http: speaker(http2, limits.crowded_head),
             tls,
             headers: Arc::new(headers),
             first_byte: limits.first_byte,
@@ -170,6 +169,17 @@ impl Server {
     }
 }
 
+/// What speaks HTTP on a connection that may idle for `patience`.
+fn speaker(http2: bool, patience: Duration) -> Arc<auto::Builder<TokioExecutor>> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    if !http2 {
+        http = http.http1_only();
+    }
+    http.http1().timer(TokioTimer::new()).header_read_timeout(patience);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(patience);
+    Arc::new(http)
+}
+
 /// Takes connections until told to stop.
 async fn accept<Routes>(listener: TcpListener, limit: usize, connection: &Connection<Routes>, tracker: &TaskTracker)
 where
@@ -188,7 +198,11 @@ where
         };
         match (accepted, permit) {
             (Ok((stream, peer)), Ok(permit)) => {
-                tracker.spawn(connection.clone().serve(stream, peer, permit));
+                let mut connection = connection.clone();
+                if free.available_permits() < limit / 4 {
+                    connection.http = Arc::clone(&connection.crowded_http);
+                }
+                tracker.spawn(connection.serve(stream, peer, permit));
             }
             (Err(error), _) if is_about_one_connection(&error) => {}
             (Err(error), _) => {

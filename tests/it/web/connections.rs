@@ -74,6 +74,25 @@ async fn a_connection_over_the_cap_waits_for_its_turn() {
 }
 
 #[tokio::test]
+async fn idle_connections_keep_nobody_waiting_for_long() {
+    let limits = Limits { connections: 8, crowded_head: Duration::from_millis(100), ..Limits::default() };
+    let door = Door::with(limits, &[], Duration::from_secs(5)).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let mut connection = Connection::open(door.address).await;
+        connection.send(request("GET", "/-/healthy", &[], "")).await;
+        assert_eq!(connection.answer().await.status, 200);
+        idle.push(connection);
+    }
+    // All places are taken; the last one is left soon, the first ones keep the patience of a daemon that has room.
+    let answer = tokio::time::timeout(Duration::from_secs(10), get(door.address, "/-/healthy")).await;
+    assert_eq!(answer.expect("a place becomes free").status, 200);
+    let mut first = idle.swap_remove(0);
+    first.send(request("GET", "/-/healthy", &[], "")).await;
+    assert_eq!(first.answer().await.status, 200);
+}
+
+#[tokio::test]
 async fn a_stop_finishes_what_runs_and_refuses_what_comes() {
     let door = Door::open().await;
     door.store.behave(Behaviour::Wait);
