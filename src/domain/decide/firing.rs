@@ -121,8 +121,9 @@ fn remembered(
     let is_soon = elapsed(memory.at, now) < request.throttle
         && matches!(memory.outcome, Outcome::Healed | Outcome::Recovered | Outcome::Exhausted);
     let relapses = flapping.map_or_else(Vec::new, |flapping| relapses(memory, flapping, now));
-    let verified = memory.outcome == Outcome::Healed;
-    let flapping = flapping.filter(|flapping| verified && relapses.len() > flapping.relapses as usize);
+    // What flapped to the end of its ladder flaps still, even if that ladder is forgotten sooner than its relapses.
+    let may_flap = memory.outcome == Outcome::Healed || memory.outcome == Outcome::Exhausted && !is_soon;
+    let flapping = flapping.filter(|flapping| may_flap && relapses.len() > flapping.relapses as usize);
     let goes_on = is_soon || flapping.is_some();
     Ok(Remembered { heal: episode.heal, acted_at, ladder: goes_on.then(|| memory.clone()), relapses, flapping })
 }

@@ -48,6 +48,9 @@ fn what_was_verified_and_relapsed_too_often_climbs_and_at_last_needs_a_human() {
     assert_eq!(world.kinds().last(), Some(&MessageKind::Exhausted));
     assert!(world.last().reason.to_string().ends_with("no step is left, a human is needed"));
     world.resolves();
+    world.pass(5 * MINUTE).fires(request.clone());
+    assert_eq!((world.state(), world.last().step), ("exhausted", 1), "its ladder is forgotten, its relapses are not");
+    world.resolves();
     world.pass(61 * MINUTE).fires(request);
     assert_eq!((world.state(), world.last().step, world.last().relapses.len()), ("pending", 0, 0), "a quiet hour");
 }
