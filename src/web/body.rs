@@ -1,5 +1,7 @@
 //! Reading a body without ever holding more than promised.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, pin_mut};
 use http::StatusCode;
@@ -13,6 +15,8 @@ use super::{WebState, layers, reply};
 const SMALL: usize = 256 * 1024;
 /// Larger bodies wait for one of these, so that they cannot fill the memory together.
 pub const LARGE_BODIES: usize = 8;
+/// How long the next piece of a large body may take to come: whoever stalls must not hold one of those places from others.
+const STALL: Duration = Duration::from_secs(5);
 /// Bodies from this size on are read on a thread of their own, so that other requests need not wait for them.
 const READ_ASIDE: usize = 512 * 1024;
 
@@ -51,6 +55,8 @@ pub enum BodyError {
     TooLarge,
     /// The connection broke.
     Broken(String),
+    /// It is large, and its sender stopped sending.
+    Stalled,
 }
 
 impl BodyError {
@@ -60,6 +66,10 @@ impl BodyError {
             Self::TooLarge => layers::too_large(state.loaded().max_body_bytes),
             Self::Broken(error) => {
                 reply::problem(StatusCode::BAD_REQUEST, &format!("the body could not be read: {error}"))
+            }
+            Self::Stalled => {
+                let detail = format!("nothing came of a large body for {} s, and it was given up", STALL.as_secs());
+                reply::unavailable(&detail)
             }
         }
     }
@@ -74,7 +84,13 @@ where
     pin_mut!(stream);
     let limit = state.loaded().max_body_bytes;
     let (mut single, mut joined, mut permit) = (Bytes::new(), BytesMut::new(), None);
-    while let Some(piece) = stream.next().await {
+    loop {
+        let next = if permit.is_none() {
+            stream.next().await
+        } else {
+            tokio::time::timeout(STALL, stream.next()).await.map_err(|_elapsed| BodyError::Stalled)?
+        };
+        let Some(piece) = next else { break };
         let mut piece = piece.map_err(|error| BodyError::Broken(error.to_string()))?;
         let length = single.len() + joined.len() + piece.remaining();
         if length > limit {

@@ -174,6 +174,7 @@ impl Refusal {
             }
             Self::Body(error @ BodyError::TooLarge) => (Rejection::TooLarge, error.answer(state)),
             Self::Body(error @ BodyError::Broken(_)) => (Rejection::BadPayload, error.answer(state)),
+            Self::Body(error @ BodyError::Stalled) => (Rejection::TimedOut, error.answer(state)),
             Self::Payload(error) => {
                 state.0.bad_payloads.tell(state.now(), |left_out| {
                     tracing::warn!(%error, left_out, "a delivery was refused with 400; the sender will not repeat it");

@@ -266,6 +266,29 @@ async fn a_large_delivery_is_taken_whole() {
 }
 
 #[tokio::test]
+async fn large_bodies_that_stall_do_not_keep_others_waiting() {
+    const LARGE_BODIES: u64 = 8;
+    let door = Door::open().await;
+    let mut stalled = Vec::new();
+    for _ in 0..LARGE_BODIES {
+        let mut connection = Connection::open(door.address).await;
+        let head = "POST /alerts HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n";
+        connection.send(format!("{head}{}", " ".repeat(400_000))).await;
+        stalled.push(connection);
+    }
+    let mut large = matching();
+    large.push_str(&" ".repeat(400_000));
+    assert_eq!(post(door.address, "/alerts", large).await.status, 202);
+    for mut connection in stalled {
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+        assert!(answer.body.contains("nothing came of a large body for 5 s"), "{}", answer.body);
+    }
+    let series = r#"autoheal_deliveries_rejected_total{reason="timed_out"}"#;
+    assert_eq!(door.metric(series).await, LARGE_BODIES);
+}
+
+#[tokio::test]
 async fn other_rules_are_in_place_at_once() {
     let door = Door::open().await;
     door.state.replace(autoheal::web::Loaded { rules: Arc::default(), ..super::loaded() });
