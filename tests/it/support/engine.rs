@@ -200,10 +200,15 @@ impl Container {
         tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap_or_else(|_| panic!("{what} did not come"));
     }
 
-    /// What the engine did with it so far: the actions of its events.
+    /// What the engine did with it so far: the actions of its events. The engine keeps its last 256 events, of all containers.
     pub async fn story(&self) -> Vec<String> {
+        self.story_since(0.0).await
+    }
+
+    /// The same from a time on, in seconds since 1970.
+    pub async fn story_since(&self, since: f64) -> Vec<String> {
         let options = EventsOptions {
-            since: Some("0".into()),
+            since: Some(format!("{since:.3}")),
             until: Some(format!("{:.3}", now_seconds())),
             filters: Some(HashMap::from([("container".into(), vec![self.id.clone()])])),
         };
@@ -258,7 +263,7 @@ impl Container {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century fit")]
-fn now_seconds() -> f64 {
+pub fn now_seconds() -> f64 {
     use autoheal::clock::Clock;
     autoheal::clock::SystemClock.now().as_millisecond() as f64 / 1_000.0
 }
