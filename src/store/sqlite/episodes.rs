@@ -35,7 +35,7 @@ impl Memory {
 }
 
 /// Where the rows of each alert are.
-pub(super) fn load_hints(connection: &Connection) -> Result<Hints<Fingerprint>, StoreError> {
+fn read_hints(connection: &Connection) -> Result<Hints<Fingerprint>, StoreError> {
     let mut statement = connection.prepare("SELECT id, fingerprint FROM episode")?;
     let mut rows = statement.query([])?;
     let hints = Hints::default();
@@ -143,9 +143,16 @@ impl Session {
         Ok((gone, (count == PORTION).then_some(last)))
     }
 
-    /// Builds the hints anew from what is stored. Those from before stay right meanwhile; they only grow.
-    pub(super) fn reload_hints(&mut self) -> Result<(), StoreError> {
-        (self.episodes, self.open) = (load_hints(&self.connection)?, OpenHeals::load(&self.connection)?);
+    /// Finds out where everything is that the file holds.
+    pub(super) fn load_hints(&mut self) -> Result<(), StoreError> {
+        self.open = OpenHeals::load(&self.connection)?;
+        self.reload_episodes()
+    }
+
+    /// Forgets where rows were that are gone. The old hints stay right meanwhile; they only grow. Those of open heals do not
+    /// grow, and built anew in a transaction that is then undone they would miss what it had ended.
+    pub(super) fn reload_episodes(&mut self) -> Result<(), StoreError> {
+        self.episodes = read_hints(&self.connection)?;
         Ok(())
     }
 }

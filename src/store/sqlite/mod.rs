@@ -2,8 +2,8 @@
 //!
 //! Reading order: `open` makes the connections (`schema` brings the file up to date), `queue` runs work on them,
 //! `durable` syncs what was committed and `answers` tells who waits for it, `checkpoint` folds the log meanwhile. `ingest`
-//! and `advance` read snapshots, `episodes` and `open_heals` find what is known of an alert, `apply` writes plans; `outbox`, `read` and `prune` are the
-//! rest of the seam; `peek` looks at the file of another process.
+//! and `advance` read snapshots, `episodes` and `open_heals` find what is known of an alert, `apply` writes plans;
+//! `outbox`, `read` and `prune` are the rest of the seam; `peek` looks at the file of another process.
 
 mod advance;
 mod answers;
@@ -96,7 +96,7 @@ impl SqliteStore {
         let sync = sync_log(&file.log()).map_err(|error| OpenError::File { path: file.log(), error })?;
         let folding = file.folder()?;
         let mut writer = Session::new(writer, options.decide, owner, Some(file));
-        writer.reload_hints().map_err(|error| OpenError::Database(error.to_string()))?;
+        writer.load_hints().map_err(|error| OpenError::Database(error.to_string()))?;
         let reader = Session::new(reader, options.decide, owner, None);
         let failed = |error| OpenError::File { path: path.to_owned(), error };
         let checkpointer = Checkpointer::start(folding).map_err(failed)?;
@@ -265,7 +265,7 @@ impl Store for SqliteStore {
             after = next;
         }
         if forgotten > 0 {
-            self.write(Session::reload_hints).await?;
+            self.write(Session::reload_episodes).await?;
         }
         Ok(pruned)
     }

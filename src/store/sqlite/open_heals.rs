@@ -224,12 +224,18 @@ mod tests {
     #[test]
     fn an_open_heal_says_by_itself_whose_it_is_and_leaves_a_memory_when_it_ends() {
         use AlertStatus::{Firing, Resolved};
-        let session = Session::new(open::in_memory().unwrap(), decide, Uuid::nil(), None);
+        let mut session = Session::new(open::in_memory().unwrap(), decide, Uuid::nil(), None);
         assert!(!ingest(&session, Firing, "COMMIT"), "one row and not two");
         assert_eq!(hints(&session), (1, 1));
         // The end is taken back; if its hints were gone now the next firing would begin a second heal.
         assert!(!ingest(&session, Resolved, "ROLLBACK"));
         assert!(!ingest(&session, Firing, "COMMIT"));
+        assert_eq!(hints(&session), (1, 1));
+        // Also when old memories are cleared away in that transaction.
+        session.execute("BEGIN IMMEDIATE", []).unwrap();
+        session.ingest(&Policy::default(), &[sighting(Resolved)], Timestamp::UNIX_EPOCH).unwrap();
+        session.reload_episodes().unwrap();
+        session.execute("ROLLBACK", []).unwrap();
         assert_eq!(hints(&session), (1, 1));
         assert_eq!(session.count_heals().unwrap()["verifying"], 1);
         assert!(ingest(&session, Resolved, "COMMIT"));

@@ -42,7 +42,7 @@ impl Peek {
         // From here on everything is read as of one moment.
         connection.execute_batch("BEGIN")?;
         let mut session = Session::new(connection, decide, Uuid::nil(), None);
-        session.reload_hints().map_err(|error| OpenError::Database(error.to_string()))?;
+        session.load_hints().map_err(|error| OpenError::Database(error.to_string()))?;
         Ok(Self { session })
     }
 
