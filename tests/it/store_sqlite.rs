@@ -82,6 +82,17 @@ impl Gate {
     }
 }
 
+/// Delivers alert 0, and the others while the writer is held inside the decision on that one.
+async fn deliver_behind(
+    gate: &Gate,
+    store: &Arc<SqliteStore>,
+    others: std::ops::Range<usize>,
+) -> (JoinSet<(usize, Answer)>, JoinSet<(usize, Answer)>) {
+    let first = deliver(store, 0..1).await;
+    gate.writer_waits().await;
+    (first, deliver(store, others).await)
+}
+
 #[tokio::test]
 async fn what_waits_together_is_committed_together() {
     static GATE: Gate = Gate::closed();
@@ -92,9 +103,7 @@ async fn what_waits_together_is_committed_together() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { decide: gated, ..Options::default() };
     let store = Arc::new(SqliteStore::open(&directory.path().join("group.db"), options).unwrap());
-    let first = deliver(&store, 0..1).await;
-    GATE.writer_waits().await;
-    let others = deliver(&store, 1..201).await;
+    let (first, others) = deliver_behind(&GATE, &store, 1..201).await;
     GATE.open();
     for (_, answer) in first.join_all().await.into_iter().chain(others.join_all().await) {
         assert!(answer.unwrap()[0].changed);
@@ -116,9 +125,7 @@ async fn what_arrives_while_a_transaction_is_at_work_joins_it() {
         decide(policy, snapshot, event, now)
     }
     let store = memory(gated, 100);
-    let first = deliver(&store, 0..1).await;
-    GATE.writer_waits().await;
-    let others = deliver(&store, 1..10).await;
+    let (first, others) = deliver_behind(&GATE, &store, 1..10).await;
     GATE.open();
     for (_, answer) in first.join_all().await.into_iter().chain(others.join_all().await) {
         assert!(answer.unwrap()[0].changed);
@@ -143,9 +150,7 @@ async fn a_bad_request_harms_nobody_in_its_batch() {
         plan
     }
     let store = memory(sabotaged, 100);
-    let first = deliver(&store, 0..1).await;
-    GATE.writer_waits().await;
-    let others = deliver(&store, 1..10).await;
+    let (first, others) = deliver_behind(&GATE, &store, 1..10).await;
     GATE.open();
     first.join_all().await;
     for (number, answer) in others.join_all().await {
@@ -164,9 +169,7 @@ async fn a_full_queue_says_so_at_once_and_keeps_room_for_our_own_work() {
         decide(policy, snapshot, event, now)
     }
     let store = memory(gated, 4);
-    let first = deliver(&store, 0..1).await;
-    GATE.writer_waits().await;
-    let others = deliver(&store, 1..5).await;
+    let (first, others) = deliver_behind(&GATE, &store, 1..5).await;
     assert!(matches!(ingest(&store, 5).await, Err(StoreError::Busy { limit: 4 })));
     let mut own = JoinSet::new();
     own.spawn({
